@@ -1,0 +1,1 @@
+"""Knows no network, no paper and no screen."""

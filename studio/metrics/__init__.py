@@ -1,0 +1,1 @@
+"""Measures, each compared with an independent reference in the tests."""

@@ -1,0 +1,1 @@
+"""Networks: torch only, one file per family."""

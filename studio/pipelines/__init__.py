@@ -1,0 +1,1 @@
+"""One file per tab: everything the tab does, without a screen."""

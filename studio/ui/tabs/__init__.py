@@ -1,0 +1,1 @@
+"""One file per tab, same names as the pipelines."""
