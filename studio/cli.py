@@ -1,0 +1,165 @@
+"""``python -m studio ...``: the pipelines without a browser.
+
+Every command takes ``--json`` and then prints JSON alone on stdout; progress and errors go to stderr. An error the
+artist can mend is one line and exit code 2. Commands import what they need when they run, so ``--help`` stays fast.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="studio", help="Imaginarium, a creative studio.", add_completion=False, pretty_exceptions_enable=False
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]
+CardIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Model ids; `models` lists them.")]
+
+# Typer bundles click under a private name; this is click's UsageError in every version of both.
+UsageError = typer.BadParameter.__base__
+
+# Only the errors of modules that a command has loaded can reach main(), so naming them imports nothing.
+FOR_THE_ARTIST = {
+    "studio.core.registry": "UnknownModel",
+    "studio.core.checkpoints": "CheckpointError",
+    "studio.core.images": "PhotoError",
+    "studio.core.faces": "FaceError",
+    "studio.core.recipe": "RecipeError",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0, 1 (``verify`` found something bad), 2 (a mistake), 130 (Ctrl-C)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = app(args=arguments or ["--help"], prog_name="python -m studio", standalone_mode=False)
+    except UsageError as error:
+        return _fail(error.format_message())
+    except Exception as error:
+        if not isinstance(error, _artists_errors()):
+            raise
+        return _fail(str(error))
+    return code if isinstance(code, int) else 0
+
+
+def _artists_errors() -> tuple[type[Exception], ...]:
+    loaded = (getattr(sys.modules.get(module), name, None) for module, name in FOR_THE_ARTIST.items())
+    return ValueError, *(error for error in loaded if error)
+
+
+def _fail(message: str) -> int:
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def emit(data: Any, as_json: bool, show: Callable[[Any], None]) -> None:
+    """Prints ``data`` as JSON, or hands it to ``show`` for people."""
+    if as_json:
+        print(json.dumps(data, indent=1, ensure_ascii=False))
+    else:
+        show(data)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table on stdout; cells are printed as they are, never read as markup."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, title=title)
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console().print(table)
+
+
+@contextmanager
+def download_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr; yields ``report(done, total)`` in bytes."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task(label, total=None)
+        yield lambda done, total: bars.update(bar, completed=done, total=total)
+
+
+@app.command()
+def models(pattern: Annotated[str, typer.Argument(help="Shell pattern of ids.")] = "*", as_json: Json = False) -> None:
+    """List the models the studio knows."""
+    from studio.core.checkpoints import default_store
+
+    cards = default_store().registry.list_models(pattern)
+    rows = [(c.id, c.task, ", ".join(c.domains), f"{c.resolution} px", c.licence, c.study or "") for c in cards]
+    columns = "id", "task", "domains", "size", "licence", "study"
+    emit([c.to_dict() for c in cards], as_json, lambda _: print_table("Models", columns, rows))
+
+
+@app.command()
+def verify(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Model ids; all if none.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check that every checkpoint is here, whole and fits its network; exit code 1 if one is not."""
+    from studio.core.checkpoints import default_store
+
+    store = default_store()
+    cards = [store.registry.card(i) for i in ids] if ids else store.registry.list_models()
+    states = [store.verify(card) for card in cards]
+    rows = [(s.id, s.state, s.message or s.path or "") for s in states]
+    emit([s.to_dict() for s in states], as_json, lambda _: print_table("Checkpoints", ("id", "state", "file"), rows))
+    raise typer.Exit(0 if all(s.ok for s in states) else 1)
+
+
+@app.command()
+def pull(ids: CardIds, as_json: Json = False) -> None:
+    """Download checkpoints from the Hugging Face Hub; those already here and whole are left alone."""
+    from studio.core.checkpoints import default_store
+
+    store = default_store()
+    results = []
+    for card in [store.registry.card(i) for i in ids]:
+        here = store.verify(card)
+        if here.state == "ok":
+            results.append({"id": card.id, "path": here.path, "pulled": False})
+            continue
+        with download_bar(card.file) as report:
+            results.append({"id": card.id, "path": str(store.pull(card, report)), "pulled": True})
+    emit(results, as_json, lambda rows: [print(row["path"]) for row in rows])
+
+
+@app.command()
+def push(
+    ids: CardIds,
+    repo: Annotated[str, typer.Option(help="Repository on the Hub, such as name/imaginarium.")],
+    as_json: Json = False,
+) -> None:
+    """Upload checkpoints, their cards and the terms of the weights; the cards then point to that commit."""
+    from studio.core.checkpoints import default_store
+
+    store = default_store()
+    results = [{"id": card.id, **store.push(card, repo)} for card in [store.registry.card(i) for i in ids]]
+    emit(results, as_json, lambda rows: [print(f"{r['id']}: {r['repo_id']} at {r['revision']}") for r in rows])
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
+    share: Annotated[bool, typer.Option("--share", help="Open a public link; asks visitors to log in.")] = False,
+    auth: Annotated[Path | None, typer.Option(help="File of name:password lines.", exists=True, dir_okay=False)] = None,
+    public: Annotated[bool, typer.Option("--public", help="Let anyone in who has the link.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int, typer.Option(help="Visitors served at the same time.")] = 4,
+) -> None:
+    """Start the studio and open it to a browser."""
+    from studio.ui.serve import launch
+
+    launch(host=host, port=port, share=share, auth=auth, device=device, workers=workers, public=public)
