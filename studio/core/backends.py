@@ -1,0 +1,293 @@
+"""How a network runs: in the fastest form whose outputs stay with plain fp32, found once per checkpoint and item shape.
+
+Forms on a CPU, fastest first: OpenVINO in bf16, torch autocast in bf16, OpenVINO in fp32, plain torch. Each candidate is compared with
+plain fp32 on fixed smooth inputs before it may serve. The winner is kept on disk, so that only the first start pays for
+conversion and comparison (about 2 s a network); later ones read it back in a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import io
+import json
+import logging
+import platform
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from studio.core.files import write_file
+from studio.core.registry import Card
+
+log = logging.getLogger(__name__)
+
+Arrays = dict[str, np.ndarray]
+ItemShapes = tuple[tuple[str, tuple[int, ...]], ...]  # (name, shape without the batch dimension), sorted by name
+
+# Rows of a batch in one forward pass. On a CPU it is one: convolution kernels are chosen by batch size, so that a picture's last bits
+# would depend on who else was waiting, and a batch of four is only 5 to 10 % faster per row than four batches of one.
+ROWS_PER_PASS = {"cpu": 1, "cuda": 32}
+
+PROBES = 4
+# Limits of a reduced form against fp32. A picture lies in [-1, 1], so 1/255 of its scale is 2/255 here.
+PICTURE_MEAN, PICTURE_TAIL = 2 / 255, 8 / 255
+OTHER_TAIL = 0.02  # of the output's range over the probes
+TAIL = 0.999
+CACHE_BYTES = 2 << 30
+SINGLE = ""  # the key of an output that is a tensor and not a dict of them
+
+
+class Form(Protocol):
+    """One way to compute a network."""
+
+    precision: str
+    nbytes: int  # what it holds besides the torch module
+
+    def __call__(self, arrays: Arrays) -> Arrays: ...
+
+
+class TorchForm:
+    """The module itself, under autocast if ``dtype`` is given."""
+
+    nbytes = 0
+
+    def __init__(self, module: nn.Module, device: torch.device, dtype: torch.dtype | None):
+        self.module, self.device, self.dtype = module, device, dtype
+        self.precision = "torch " + {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[dtype]
+
+    def __call__(self, arrays: Arrays) -> Arrays:
+        autocast = torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
+        with torch.inference_mode(), autocast:
+            outputs = self.module(**{name: self._tensor(array) for name, array in arrays.items()})
+            outputs = outputs if isinstance(outputs, dict) else {SINGLE: outputs}
+            return {name: value.float().cpu().contiguous().numpy() for name, value in outputs.items()}
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        tensor = torch.from_numpy(array).to(self.device)
+        return tensor.to(memory_format=torch.channels_last) if self.device.type == "cuda" and tensor.ndim == 4 else tensor
+
+
+class OpenVinoForm:
+    """A compiled OpenVINO model for batches of one, read from the blob that :func:`compile_openvino` made."""
+
+    def __init__(self, blob: bytes, inputs: list[str], outputs: list[str], precision: str):
+        model = _core().import_model(io.BytesIO(blob), "CPU", _openvino_options(precision))
+        if (len(model.inputs), len(model.outputs)) != (len(inputs), len(outputs)):
+            raise ValueError("OpenVINO dropped an input or output of the network.")
+        self.precision, self.nbytes = f"openvino {precision}", len(blob)
+        self.blob, self.inputs, self.outputs = blob, inputs, outputs
+        self._request = model.create_infer_request()
+
+    def __call__(self, arrays: Arrays) -> Arrays:
+        results = self._request.infer([arrays[name] for name in self.inputs])
+        return {name: np.array(results[i], dtype=np.float32) for i, name in enumerate(self.outputs)}
+
+
+@lru_cache(maxsize=1)
+def _core():
+    import openvino  # late: half a second that a page without a picture need not wait for
+
+    return openvino.Core()
+
+
+def _openvino_options(precision: str) -> dict[str, str]:
+    hint = {"bf16": "bf16", "fp32": "f32"}[precision]
+    # Pinning threads to cores hurts as soon as anything else runs on the machine, and gains nothing when nothing does.
+    return {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "ENABLE_CPU_PINNING": "NO"}
+
+
+class _Positional(nn.Module):
+    """The network with a tuple in and a tuple out, which is what a trace can follow."""
+
+    def __init__(self, module: nn.Module, inputs: list[str]):
+        super().__init__()
+        self.module, self.inputs = module, inputs
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs = self.module(**dict(zip(self.inputs, tensors, strict=True)))
+        return tuple(outputs.values()) if isinstance(outputs, dict) else (outputs,)
+
+
+def compile_openvino(module: nn.Module, example: Arrays, precision: str) -> bytes:
+    """Converts and compiles ``module`` for the shapes of ``example`` (batch 1, static: 15 % faster than dynamic ones)."""
+    import openvino
+
+    names, tensors = list(example), tuple(torch.from_numpy(array) for array in example.values())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing says that it is old; the newer export converts to a graph that is 20 % slower
+        model = openvino.convert_model(
+            _Positional(module, names), example_input=tensors, input=[tuple(tensor.shape) for tensor in tensors]
+        )
+    blob = _core().compile_model(model, "CPU", _openvino_options(precision)).export_model()
+    return blob if isinstance(blob, bytes) else blob.getvalue()
+
+
+# --- the choice -----------------------------------------------------------------------------------------------------------------
+
+
+def candidates(device: torch.device) -> list[str]:
+    """Names of the reduced forms worth trying on this device, fastest first; plain fp32 comes after all of them."""
+    if device.type == "cuda":
+        return ["torch bf16"] if torch.cuda.is_bf16_supported() else ["torch fp16"]
+    openvino = importlib.util.find_spec("openvino") is not None
+    fast = ["openvino bf16"] if openvino and "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else []
+    # Without the instructions autocast still works, slower than fp32.
+    features = getattr(torch.cpu, "get_capabilities", dict)()
+    autocast = ["torch bf16"] if features.get("avx512_bf16") or features.get("amx_bf16") else []
+    return fast + autocast + (["openvino fp32"] if openvino else [])
+
+
+def make_form(name: str, module: nn.Module, device: torch.device, example: Arrays) -> Form:
+    """The form called ``name``, compiled for the shapes of ``example``. Raises whatever the compiler raises."""
+    backend, precision = name.split()
+    if backend == "torch":
+        return TorchForm(module, device, {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision])
+    outputs = list(TorchForm(module, device, None)(example))
+    return OpenVinoForm(compile_openvino(module, example, precision), list(example), outputs, precision)
+
+
+def probes(shapes: ItemShapes) -> list[Arrays]:
+    """Fixed inputs of batch 1: smooth random pictures in [-1, 1] for (3, H, W), uniform numbers in [0, 1] for the rest."""
+    generator = torch.Generator().manual_seed(0)
+    return [{name: _probe(shape, generator).numpy() for name, shape in shapes} for _ in range(PROBES)]
+
+
+def _probe(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    if len(shape) != 3:
+        return torch.rand((1, *shape), generator=generator)
+    coarse = torch.randn((1, shape[0], 6, 6), generator=generator)
+    return torch.tanh(functional.interpolate(coarse, size=shape[1:], mode="bicubic", align_corners=False)).contiguous()
+
+
+def deviation(outputs: list[Arrays], reference: list[Arrays]) -> str | None:
+    """Why ``outputs`` are too far from ``reference``, in one phrase, or None.
+
+    An output of shape (B, 3, H, W) is a picture in [-1, 1]: 1/255 of its scale on average and 4/255 at the 99.9th percentile. Anything
+    else may be off by 2 % of its range over the probes.
+    """
+    for name in reference[0]:
+        wanted = np.concatenate([arrays[name].ravel() for arrays in reference])
+        error = np.abs(np.concatenate([arrays[name].ravel() for arrays in outputs]) - wanted)
+        mean, tail = float(error.mean()), float(np.quantile(error, TAIL))
+        if reference[0][name].ndim == 4 and reference[0][name].shape[1] == 3:
+            if not (mean <= PICTURE_MEAN and tail <= PICTURE_TAIL):
+                return f"differs from fp32 by {mean * 127.5:.2f}/255 on average and {tail * 127.5:.2f}/255 at the 99.9th percentile"
+        elif not tail <= OTHER_TAIL * float(np.ptp(wanted)):
+            return f"differs from fp32 by {tail:.3g} in an output with a range of {float(np.ptp(wanted)):.3g}"
+    return None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A form and why it is not a faster one (empty if it is the fastest)."""
+
+    form: Form
+    note: str
+
+
+def choose(module: nn.Module, shapes: ItemShapes, device: torch.device) -> Choice:
+    """Tries the forms, fastest first. Raises what plain fp32 raises on inputs of these shapes."""
+    inputs, plain, reasons = probes(shapes), TorchForm(module, device, None), []
+    reference = [plain(arrays) for arrays in inputs]
+    for name in candidates(device):
+        try:
+            form = make_form(name, module, device, inputs[0])
+            reason = deviation([form(arrays) for arrays in inputs], reference)
+        except Exception as error:  # a compiler that fails is a reason to do without it, whatever it raises
+            reason = f"failed ({str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__})"
+        if reason is None:
+            return Choice(form, "; ".join(reasons))
+        reasons.append(f"{name} {reason}")
+    return Choice(plain, "; ".join(reasons))
+
+
+# --- the choice, kept on disk ---------------------------------------------------------------------------------------------------
+
+
+def prepare(module: nn.Module, card: Card, shapes: ItemShapes, device: torch.device, cache_dir: Path) -> Choice:
+    """:func:`choose` with a memory: one file per checkpoint, item shapes, code of the network, versions and processor.
+
+    A damaged file is discarded and made again.
+    """
+    if device.type != "cpu":
+        return choose(module, shapes, device)
+    path = cache_dir / f"{_fingerprint(module, card, shapes)}.form"
+    choice = _read(path, module, device)
+    if choice is None:
+        choice = choose(module, shapes, device)
+        _write(path, choice)
+        if choice.note:
+            log.warning("%s runs in %s: %s.", card.id, choice.form.precision, choice.note)
+    return choice
+
+
+def _fingerprint(module: nn.Module, card: Card, shapes: ItemShapes) -> str:
+    source = inspect.getsourcefile(type(module))
+    parts = [card.sha256, card.config, shapes, torch.__version__, torch.get_num_threads(), platform.machine()]
+    parts += [Path(source).read_text() if source else "", candidates(torch.device("cpu"))]
+    if importlib.util.find_spec("openvino"):
+        import openvino
+
+        parts += [openvino.get_version(), _core().get_property("CPU", "FULL_DEVICE_NAME")]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
+
+
+def _read(path: Path, module: nn.Module, device: torch.device) -> Choice | None:
+    """The kept choice, or None if there is none or it is damaged."""
+    try:
+        header, blob = path.read_bytes().split(b"\n", 1)
+        values = json.loads(header)
+        if hashlib.sha256(blob).hexdigest() != values["sha256"]:
+            raise ValueError("its contents changed")
+        backend, precision = values["form"].split()
+        if backend == "openvino":
+            return Choice(OpenVinoForm(blob, values["inputs"], values["outputs"], precision), values["note"])
+        return Choice(make_form(values["form"], module, device, {}), values["note"])
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # any damage, OpenVINO's refusal included, means the same: make it again
+        log.warning("The compiled network %s is damaged and will be made again (%s).", path.name, error)
+        path.unlink(missing_ok=True)
+        return None
+
+
+def _write(path: Path, choice: Choice) -> None:
+    """Keeps the choice, whole or not at all; a disk that is full or read-only costs the next start 2 s and nothing else."""
+    form = choice.form
+    blob, names = (form.blob, (form.inputs, form.outputs)) if isinstance(form, OpenVinoForm) else (b"", ([], []))
+    header = {"form": form.precision, "note": choice.note, "inputs": names[0], "outputs": names[1]}
+    header["sha256"] = hashlib.sha256(blob).hexdigest()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, json.dumps(header).encode() + b"\n" + blob)
+        _prune(path.parent)
+    except OSError as error:
+        log.warning("The compiled network could not be kept in %s (%s).", path.parent, error)
+
+
+def _prune(folder: Path) -> None:
+    """Removes the oldest files until the folder holds at most ``CACHE_BYTES``: every retrained network leaves one behind."""
+    total = 0
+    for path in sorted(folder.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True):
+        total += path.stat().st_size
+        if total > CACHE_BYTES:
+            path.unlink(missing_ok=True)
+
+
+def compute(form: Form, arrays: Arrays, rows_per_pass: int) -> Arrays:
+    """Runs ``arrays`` (equal batch sizes) through ``form``, ``rows_per_pass`` rows at a time, and joins the outputs."""
+    rows = len(next(iter(arrays.values())))
+    passes = []
+    for start in range(0, rows, rows_per_pass):
+        chunk = {name: np.ascontiguousarray(array[start : start + rows_per_pass]) for name, array in arrays.items()}
+        passes.append(form(chunk))
+    return passes[0] if len(passes) == 1 else {name: np.concatenate([p[name] for p in passes]) for name in passes[0]}
