@@ -41,7 +41,7 @@ def ask_judge(engine: Engine, images: np.ndarray, judge: str = ANIMAL_JUDGE) -> 
     Raises:
         UnknownModel: there is no such judge.
     """
-    resized = resize(images, engine.store.registry.card(judge).resolution)
+    resized = resize(images, engine.registry.card(judge).resolution)
     parts = [engine.run(judge, image=resized[start : start + BATCH]) for start in range(0, len(resized), BATCH)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

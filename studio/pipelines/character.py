@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
+from studio.core.faces import Crop, FaceError, align, align_centre, find_faces, paste_back
+from studio.core.images import Photo, resize, to_float, to_uint8
+from studio.core.recipe import Recipe, RecipeInput
 from studio.core.registry import Card, Registry
+from studio.metrics.class_score import ANIMAL_JUDGE, class_probabilities, class_score
+from studio.metrics.face_score import has_face
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
-    from studio.core.images import Photo
-    from studio.core.recipe import Recipe
 
 # The ten of IAN's figure 6 in its order; whatever else the index offers comes after them.
 PAPER_ANIMALS = (
@@ -24,15 +29,28 @@ _PROPER_NAMES = {"egyptian_cat": "Egyptian cat", "norwegian_elkhound": "Norwegia
 FRAMES = ("auto", "centre")
 MAX_PHOTOS = 24
 MAX_STRENGTH = 1.3
+# Full-size results are held in memory until the request ends: 400 megapixels are 1.2 GB.
+MAX_PASTED_PIXELS = 400_000_000
+MIN_EYE_DISTANCE = 2  # px; nothing can be aligned by less
+# Photos per run of a network: large enough to be worth a batch, small enough for the first cells to come at once.
+BATCH = 8
+THUMBNAIL = 96
+# From here on the judge is sure of its animal; below, it is only its best guess.
+SURE = 0.5
+
+# The sheet, in pixels; smaller results are enlarged to the cell so that captions fit.
+CELL, GAP, CAPTION = 128, 6, 22
+PAPER, INK = (250, 250, 250), (40, 40, 40)
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class FaceChoice:
-    """Which face of a photo is meant: one of those found (``index`` 0 is the largest) or two clicked eyes (x, y) in pixels.
+    """Which face of a photo is meant: one of those found (``index`` 0 is the largest) or its eyes, (x, y) in the photo's pixels.
 
-    The eyes may come in either order; they are kept as (left, right) in the picture.
+    The eyes are the left and the right one as one looks at the upright face; in a photo that stands on its head the left one
+    lies on the right. :meth:`clicked` puts two clicks in order.
 
     Raises:
         ValueError: neither or both are given, or they cannot be a face.
@@ -48,6 +66,11 @@ class FaceChoice:
             object.__setattr__(self, "eyes", _two_eyes(self.eyes))
         elif not isinstance(self.index, int) or self.index < 0:
             raise ValueError("Faces are numbered from 1: choose one of those found in the photo.")
+
+    @classmethod
+    def clicked(cls, first: Point, second: Point) -> FaceChoice:
+        """The upright face whose eyes were clicked in whatever order."""
+        return cls(eyes=tuple(sorted((first, second))))
 
 
 @dataclass(frozen=True)
@@ -80,19 +103,23 @@ class CharacterRequest:
             raise ValueError("Add a photo of a person first.")
         if len(self.photos) > MAX_PHOTOS:
             raise ValueError(f"Take at most {MAX_PHOTOS} photos at once; these are {len(self.photos)}.")
+        if not all(isinstance(name, str) for name in self.animals):
+            raise ValueError("Name the animals by their names.")
         if len(set(self.animals)) < len(self.animals):
             raise ValueError("Name each animal once.")
         if not _is_number(self.strength) or not 0 <= self.strength <= MAX_STRENGTH:
             raise ValueError(f"Set the strength between 0 (the photo) and {MAX_STRENGTH} (a caricature).")
         if self.frame not in FRAMES:
             raise ValueError('Set the frame to "auto" (find the face) or "centre" (take the middle of the photo).')
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
+            raise ValueError("Set the seed to a whole number from 0 on.")
         if self.faces and len(self.faces) != len(self.photos):
             raise ValueError(f"Choose one face for each of the {len(self.photos)} photos, or none at all.")
         if self.frame == "centre" and any(self.faces):
             raise ValueError('A chosen face needs the frame "auto"; with "centre" the middle of the photo is taken.')
-        for number, (photo, choice) in enumerate(zip(self.photos, self.faces, strict=False)):
-            if choice is not None and choice.eyes is not None and not _inside(choice.eyes, photo.rgb.shape):
-                raise ValueError(f"The eyes lie outside {photo_name(photo, number)}: click them inside the picture.")
+        for index, choice in enumerate(self.faces):
+            if choice and choice.eyes and not _inside(choice.eyes, self.photos[index].rgb.shape):
+                raise ValueError(f"The eyes lie outside {_called(self.photos, index)}: click them inside the picture.")
 
 
 @dataclass(frozen=True)
@@ -155,14 +182,14 @@ class Person:
     thumbnail: np.ndarray
 
 
-def photo_name(photo: Photo, index: int) -> str:
-    """The photo's file name, or its number for one that came without (a webcam, the clipboard)."""
-    return photo.name or f"photo {index + 1}"
-
-
 def animal_label(name: str) -> str:
     """An animal's name for people: "chow_chow" is a chow chow."""
     return _PROPER_NAMES.get(name, name.replace("_", " "))
+
+
+def with_article(label: str) -> str:
+    """"lion" is a lion, "Egyptian cat" an Egyptian cat."""
+    return f"{'an' if label[0] in 'aeiouAEIOU' else 'a'} {label}"
 
 
 def list_animals(source: Engine | Registry) -> tuple[AnimalInfo, ...]:
@@ -182,22 +209,260 @@ def list_animals(source: Engine | Registry) -> tuple[AnimalInfo, ...]:
     return tuple(AnimalInfo(name, animal_label(name), best[name], best[name].study) for name in names)
 
 
+def find_people(engine: Engine, photo: Photo) -> tuple[Person, ...]:
+    """The faces of a photo to choose from, largest first; empty if there is none."""
+    faces = find_faces(engine, photo.rgb)
+    return tuple(
+        Person(index, _two_eyes(face.eyes), tuple(map(float, face.box)), align(photo.rgb, face.eyes, "portrait", THUMBNAIL).image)
+        for index, face in enumerate(faces)
+    )
+
+
+def translate(engine: Engine, request: CharacterRequest) -> Iterator[Progress | Translation | CharacterResult]:
+    """Turns every person into every animal (IAN, section 3.2): yields cells as they are ready, the result last.
+
+    The same request with the same checkpoints gives the same pixels.
+
+    Raises:
+        ValueError: at once, if an animal does not exist or the full-size results would not fit in memory.
+        FaceError: before the first cell, if a photo shows no face or not the chosen one.
+    """
+    animals = _chosen_animals(engine, request)
+    pixels = len(animals) * sum(photo.rgb.shape[0] * photo.rgb.shape[1] for photo in request.photos)
+    if request.paste and pixels > MAX_PASTED_PIXELS:
+        raise ValueError("These full-size results would not fit in memory: choose fewer photos or animals, or smaller photos.")
+    return _translate(engine, request, animals)
+
+
+def request_from_recipe(recipe: Recipe, photos: Sequence[Photo]) -> CharacterRequest:
+    """The request that made a result, from its recipe and the photos that are at hand (others may be among them).
+
+    Raises:
+        ValueError: the recipe belongs to another tab, or a photo is missing: the message names the one to drop.
+    """
+    if (recipe.tab, recipe.verb) != ("character", "translate"):
+        raise ValueError(f"This picture was made on the tab {recipe.tab}: drop it there.")
+    at_hand = {photo.sha256: photo for photo in photos}
+    for source in recipe.inputs:
+        if source.sha256 not in at_hand:
+            raise ValueError(_missing(source, photos))
+    settings = recipe.parameters
+    animals = settings.get("animals", [])
+    return CharacterRequest(
+        photos=tuple(at_hand[source.sha256] for source in recipe.inputs),
+        animals=tuple(animals) if isinstance(animals, list) else (animals,),
+        strength=settings.get("strength", 1.0),
+        faces=tuple(source.eyes and FaceChoice(eyes=source.eyes) for source in recipe.inputs),
+        frame=settings.get("frame", "auto"),
+        paste=settings.get("paste") is True,
+        seed=recipe.seed,
+    )
+
+
+class _Crops:
+    """The aligned crops of a request, each cut once: a face in a large photo costs more to cut out than to translate."""
+
+    def __init__(self, photos: Sequence[Photo], eyes: Sequence[tuple[Point, Point] | None]):
+        self.photos, self.eyes = photos, eyes
+        self._cut: dict[tuple[int, str, int], Crop] = {}
+
+    def get(self, index: int, card: Card) -> Crop:
+        """The crop of a photo as the card's network takes it; the photo's middle where there are no eyes."""
+        key = index, card.frame, card.resolution
+        if key not in self._cut:
+            rgb, eyes = self.photos[index].rgb, self.eyes[index]
+            self._cut[key] = align_centre(rgb, card.resolution) if eyes is None else align(rgb, np.asarray(eyes), *key[1:])
+        return self._cut[key]
+
+
+def _translate(
+    engine: Engine, request: CharacterRequest, animals: Sequence[AnimalInfo]
+) -> Iterator[Progress | Translation | CharacterResult]:
+    total = len(request.photos) * len(animals)
+    yield Progress(0, total, "Looking for faces" if request.frame == "auto" else "Taking the middle of the photos")
+    eyes = [_eyes(engine, request, index) for index in range(len(request.photos))]
+    crops = _Crops(request.photos, eyes)
+    cells: list[Translation] = []
+    faces: list[np.ndarray] = []
+    for info in animals:
+        for start in range(0, len(request.photos), BATCH):
+            yield Progress(len(cells), total, f"Becoming {with_article(info.label)}")
+            for cell, face in _translate_batch(engine, request, crops, info, range(start, min(start + BATCH, len(eyes)))):
+                cells.append(cell)
+                faces.append(face)
+                yield cell
+    sheet = _draw_sheet([info.label for info in animals], _rows(cells, faces, len(request.photos)))
+    cells.sort(key=lambda cell: cell.photo_index)
+    yield CharacterResult(tuple(cells), sheet, _recipe(request, animals, range(len(request.photos)), eyes))
+
+
+def _translate_batch(
+    engine: Engine, request: CharacterRequest, aligned: _Crops, info: AnimalInfo, indices: range
+) -> list[tuple[Translation, np.ndarray]]:
+    """The cells of one animal for some photos, each with its aligned result, uint8 (R, R, 3)."""
+    began = time.perf_counter()
+    crops = [aligned.get(index, info.card) for index in indices]
+    strength = np.full((len(crops), 1), request.strength, np.float32)
+    output = engine.run(info.card.id, image=np.stack([to_float(crop.image) for crop in crops]), strength=strength)
+    # What is judged is what is shown: eight bits, not the network's floats.
+    faces = [to_uint8(image) for image in output]
+    probabilities, labels = _judge(engine, faces, info.name)
+    images = [_finish(request, index, face, crop) for index, face, crop in zip(indices, faces, crops, strict=True)]
+    seconds = (time.perf_counter() - began) / len(crops)
+    cells = []
+    for place, index in enumerate(indices):
+        found = has_face(faces[place])
+        cell = Translation(
+            photo_index=index,
+            photo_name=request.photos[index].name,
+            animal=info.name,
+            image=images[place],
+            crop=crops[place].image,
+            face_score=float(found),
+            animal_score=None if labels is None else float(class_score(probabilities, labels, info.name)[place]),
+            verdicts=_verdicts(found, info.name, labels and dict(zip(labels, probabilities[place], strict=True))),
+            seconds=seconds,
+            recipe=_recipe(request, [info], [index], aligned.eyes),
+            study=info.study,
+        )
+        cells.append((cell, faces[place]))
+    return cells
+
+
+def _chosen_animals(engine: Engine, request: CharacterRequest) -> tuple[AnimalInfo, ...]:
+    """The animals asked for, in the order asked; all if none is named."""
+    known = {info.name: info for info in list_animals(engine)}
+    if not known:
+        raise ValueError("This studio has no animals yet: update it, or pull their models.")
+    if unknown := [name for name in request.animals if name not in known]:
+        raise ValueError(f"There is no animal {unknown[0]!r}; there is {', '.join(known)}.")
+    return tuple(known[name] for name in request.animals or known)
+
+
+def _eyes(engine: Engine, request: CharacterRequest, index: int) -> tuple[Point, Point] | None:
+    """Where the eyes of the chosen face are in the photo; None if the middle is taken instead."""
+    if request.frame == "centre":
+        return None
+    choice = request.faces[index] if request.faces else None
+    if choice and choice.eyes:
+        return choice.eyes
+    faces, name = find_faces(engine, request.photos[index].rgb), _called(request.photos, index)
+    wanted = choice.index if choice else 0
+    if not faces:
+        raise FaceError(f"No face was found in {name}: click its two eyes, or use the middle of the photo (frame centre).")
+    if wanted >= len(faces):
+        shown = "one face" if len(faces) == 1 else f"{len(faces)} faces"
+        raise FaceError(f"There is no face {wanted + 1} in {name}, which shows {shown}: choose a number up to {len(faces)}.")
+    return _two_eyes(faces[wanted].eyes)
+
+
+def _finish(request: CharacterRequest, index: int, face: np.ndarray, crop: Crop) -> np.ndarray:
+    return paste_back(request.photos[index].rgb, face, crop) if request.paste else face
+
+
+def _judge(engine: Engine, faces: Sequence[np.ndarray], animal: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Class probabilities (B, K) and their labels; no labels if no judge knows the animal."""
+    judge = next(iter(_registry(engine).list_models(ANIMAL_JUDGE)), None)
+    if judge is None or animal not in judge.labels:
+        return np.empty((len(faces), 0)), None
+    return class_probabilities(engine, np.stack([to_float(face) for face in faces])), judge.labels
+
+
+def _verdicts(found: bool, animal: str, chances: dict[str, float] | None) -> tuple[str, ...]:
+    """The scores in words; ``chances`` are the judge's probabilities of each of its classes."""
+    face = "a face is still found" if found else "no human face is left"
+    if chances is None:
+        return (face,)
+    wanted, best = with_article(animal_label(animal)), max(chances, key=chances.__getitem__)
+    if best != animal:
+        return face, f"reads as {with_article(animal_label(best))} rather than {wanted}"
+    return face, f"reads as {wanted}" if chances[animal] >= SURE else f"looks most like {wanted}"
+
+
+def _recipe(
+    request: CharacterRequest, animals: Sequence[AnimalInfo], indices: Sequence[int], eyes: Sequence[tuple[Point, Point] | None]
+) -> Recipe:
+    """How to make the cells of these photos and animals again; the eyes are in it, so that no finder has to agree."""
+    photos = request.photos
+    return Recipe(
+        tab="character",
+        verb="translate",
+        parameters={
+            "animals": [info.name for info in animals],
+            "strength": float(request.strength),
+            "frame": request.frame,
+            "paste": request.paste,
+        },
+        seed=request.seed,
+        checkpoints={info.card.id: info.card.sha256 for info in animals},
+        inputs=tuple(RecipeInput(sha256=photos[i].sha256, name=photos[i].name, eyes=eyes[i]) for i in indices),
+    )
+
+
+def _missing(source: RecipeInput, photos: Sequence[Photo]) -> str:
+    name = source.name or "the photo it was made from"
+    if any(photo.name == source.name for photo in photos):
+        return f"This {name} is another picture than the one that the recipe names: drop the original {name}."
+    return f"The recipe needs a photo that is not here: drop {name} too."
+
+
+def _rows(cells: Sequence[Translation], faces: Sequence[np.ndarray], photos: int) -> list[list[np.ndarray]]:
+    """For each photo its sharpest crop, then its faces in the order in which they were made."""
+    rows: list[list[np.ndarray]] = [[] for _ in range(photos)]
+    for cell, face in zip(cells, faces, strict=True):
+        row = rows[cell.photo_index]
+        if not row:
+            row.append(cell.crop)
+        elif len(cell.crop) > len(row[0]):
+            row[0] = cell.crop
+        row.append(face)
+    return rows
+
+
+def _draw_sheet(labels: Sequence[str], rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """Figure 6 of IAN: a caption per column, then a row per person. uint8 (H, W, 3)."""
+    side = max(CELL, *(len(image) for row in rows for image in row))
+    width = GAP + (side + GAP) * (1 + len(labels))
+    sheet = Image.new("RGB", (width, CAPTION + (side + GAP) * len(rows)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for column, label in enumerate(["photo", *labels]):
+        centre = GAP + column * (side + GAP) + side / 2
+        draw.text((centre, CAPTION / 2), label, INK, _font(label, side), anchor="mm")
+    for row, images in enumerate(rows):
+        for column, image in enumerate(images):
+            corner = GAP + column * (side + GAP), CAPTION + row * (side + GAP)
+            sheet.paste(Image.fromarray(resize(image, side)), corner)
+    return np.asarray(sheet)
+
+
+def _font(label: str, width: int) -> ImageFont.FreeTypeFont:
+    """The largest of three sizes at which the caption fits its column."""
+    fonts = [ImageFont.load_default(size) for size in (14, 12, 10)]
+    return next((font for font in fonts if font.getlength(label) <= width), fonts[-1])
+
+
 def _registry(source: Any) -> Registry:
-    return source if isinstance(source, Registry) else source.store.registry
+    return source if isinstance(source, Registry) else source.registry
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _called(photos: Sequence[Photo], index: int) -> str:
+    """A photo's name for a message, with its number where the name alone would not tell which one is meant."""
+    name = photos[index].name
+    return name if [photo.name for photo in photos].count(name) == 1 else f"{name} (number {index + 1})"
+
+
 def _two_eyes(eyes: Any) -> tuple[Point, Point]:
     points = np.asarray(eyes, dtype=np.float64)
-    if points.shape != (2, 2) or not np.isfinite(points).all() or np.hypot(*(points[0] - points[1])) < 4:
-        raise ValueError("Click the two eyes of one face, at least four pixels apart.")
-    left, right = sorted((float(x), float(y)) for x, y in points)
+    if points.shape != (2, 2) or not np.isfinite(points).all() or np.hypot(*(points[0] - points[1])) < MIN_EYE_DISTANCE:
+        raise ValueError("Click the two eyes of one face: these are no two places in the picture.")
+    left, right = ((float(x), float(y)) for x, y in points)
     return left, right
 
 
 def _inside(eyes: tuple[Point, Point], shape: tuple[int, ...]) -> bool:
     height, width = shape[:2]
-    return all(0 <= x < width and 0 <= y < height for x, y in eyes)
+    return all(0 <= x <= width and 0 <= y <= height for x, y in eyes)

@@ -15,7 +15,8 @@ from studio.metrics.class_score import BATCH, ask_judge, class_probabilities, cl
 def engine(tmp_path):
     """A judge whose logits are the means of the three colours, and which notes the sizes it was asked."""
     registry = Registry(tmp_path / "index.json")
-    registry.add(Card("judge-animal", "judges", "judge", 16, "j.safetensors", "0" * 64, 1, "none", labels=("red", "green", "blue")))
+    labels = ("red", "green", "blue")
+    registry.add(Card("judge-animal", "judges", "judge", 16, "j.safetensors", "0" * 64, 1, "none", labels=labels))
     asked: list[tuple[int, ...]] = []
 
     def run(card_id, image):
@@ -23,7 +24,7 @@ def engine(tmp_path):
         asked.append(image.shape)
         return {"logits": image.mean(axis=(2, 3)), "features_0": image}
 
-    return SimpleNamespace(run=run, store=SimpleNamespace(registry=registry), asked=asked)
+    return SimpleNamespace(run=run, registry=registry, asked=asked)
 
 
 def test_softmax_is_torchs_and_survives_large_logits():

@@ -1,0 +1,368 @@
+"""The Character tab without a screen: its logic with small stand-ins, its networks with every checkpoint that is shipped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from skimage import data
+
+from studio.core.faces import Face, FaceError, align
+from studio.core.images import Photo, to_float
+from studio.core.recipe import Recipe
+from studio.core.registry import Card, Registry
+from studio.metrics.face_score import has_face
+from studio.pipelines import character
+from studio.pipelines.character import (
+    BATCH,
+    CharacterRequest,
+    CharacterResult,
+    FaceChoice,
+    Progress,
+    Translation,
+    find_people,
+    list_animals,
+    request_from_recipe,
+    translate,
+)
+
+EYES = ((203.0, 110.0), (246.0, 108.0))  # of the astronaut, px
+
+
+def translator(animal: str, resolution: int = 16, **more) -> Card:
+    domains = more.pop("domains", ("face", animal))
+    card_id = f"cyclegan-{animal}-{resolution}".replace("_", "-")
+    sha = f"{len(card_id):064x}"
+    return Card(card_id, "cyclegan", "translate", resolution, "w.safetensors", sha, 1, "none", domains, "head", **more)
+
+
+JUDGE = Card("judge-animal", "judges", "judge", 8, "j.safetensors", "f" * 64, 1, "none", labels=("lion", "egyptian_cat", "tiger"))
+
+
+class FakeEngine:
+    """A lion inverts the colours as far as the strength goes, everything else reddens; the judge sees lions in the dark."""
+
+    def __init__(self, tmp_path, cards):
+        self.registry = Registry(tmp_path / "index.json")
+        for card in cards:
+            self.registry.add(card)
+        self.runs: list[tuple[str, int]] = []
+
+    def run(self, card_id, image, strength=None):
+        assert image.dtype == np.float32
+        self.runs.append((card_id, len(image)))
+        if card_id == "judge-animal":
+            dark = -4 * image.mean(axis=(1, 2, 3))
+            return {"logits": np.stack([dark, 0.2 * dark - 1, -dark - 9], axis=1)}
+        assert strength.shape == (len(image), 1) and strength.dtype == np.float32
+        target = -image if "lion" in card_id else image * 0 + np.array([1, -1, -1], np.float32)[:, None, None]
+        return image + strength[:, :, None, None] * (target - image)
+
+
+@pytest.fixture
+def engine(tmp_path):
+    weak = translator("spider", study="only 48 pictures")
+    return FakeEngine(tmp_path, [weak, translator("lion"), translator("egyptian_cat"), translator("fox"), JUDGE])
+
+
+@pytest.fixture
+def faces(monkeypatch):
+    """What the face finder finds: two people by default."""
+    found = [
+        Face(np.array(EYES, np.float32), (180, 60, 90, 90), 0.9),
+        Face(np.array([[20, 30], [40, 30]], np.float32), (9, 9, 40, 40), 0.8),
+    ]
+    monkeypatch.setattr(character, "find_faces", lambda engine, rgb: tuple(found))
+    return found
+
+
+def photo(name: str = "anna.jpg", sha: str = "a", rgb: np.ndarray | None = None) -> Photo:
+    return Photo(data.astronaut() if rgb is None else rgb, sha * 64, name)
+
+
+def run(engine, request) -> CharacterResult:
+    return list(translate(engine, request))[-1]
+
+
+# --- the request ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"photos": ()}, "Add a photo"),
+        ({"photos": (photo(),) * 25}, "at most 24"),
+        ({"animals": ("lion", "lion")}, "once"),
+        ({"animals": (1,)}, "by their names"),
+        ({"strength": -0.1}, "between 0"),
+        ({"strength": 1.31}, "between 0"),
+        ({"strength": float("nan")}, "between 0"),
+        ({"strength": True}, "between 0"),
+        ({"frame": "portrait"}, "frame"),
+        ({"frame": ["auto"]}, "frame"),
+        ({"seed": -1}, "whole number"),
+        ({"faces": (None, None)}, "one face for each of the 1 photos"),
+        ({"faces": (FaceChoice(0),), "frame": "centre"}, 'frame "auto"'),
+        ({"faces": (FaceChoice(eyes=((1, 1), (600, 1))),)}, "outside anna.jpg"),
+    ],
+)
+def test_a_request_says_what_to_change(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(CharacterRequest((photo(),)), **change)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"index": 0, "eyes": EYES}, {"index": -1}, {"eyes": ((1, 1), (1, 2))}, {"eyes": ((1, 1), (np.inf, 2))}, {"index": "1"}],
+)
+def test_a_choice_is_one_face(arguments):
+    with pytest.raises(ValueError):
+        FaceChoice(**arguments)
+
+
+def test_clicks_may_come_in_either_order_but_a_face_on_its_head_keeps_its_own():
+    assert FaceChoice.clicked(EYES[1], EYES[0]).eyes == EYES
+    assert FaceChoice(eyes=EYES[::-1]).eyes == EYES[::-1]
+
+
+# --- the animals ------------------------------------------------------------------------------------------------------
+
+
+def test_animals_come_in_the_papers_order_with_their_finest_network(tmp_path):
+    others = [
+        translator("lion", 64),
+        translator("lion", 128, domains=("lion", "face")),
+        replace(translator("panda"), family="munit"),
+        replace(translator("koala"), task="judge"),
+    ]
+    lesser = [translator("lion", 32), translator("fox"), translator("gorilla"), translator("chow_chow")]
+    engine = FakeEngine(tmp_path, lesser + others)
+    found = list_animals(engine)
+    assert [(info.name, info.label) for info in found] == [
+        ("gorilla", "gorilla"),
+        ("chow_chow", "chow chow"),
+        ("lion", "lion"),
+        ("fox", "fox"),
+    ]
+    assert found[2].card.resolution == 64
+    assert list_animals(engine.registry) == found
+
+
+def test_an_unknown_animal_lists_those_there_are_before_anything_runs(engine):
+    with pytest.raises(ValueError, match="'dragon'; there is egyptian_cat, lion, spider, fox"):
+        translate(engine, CharacterRequest((photo(),), ("dragon",)))
+    assert not engine.runs
+
+
+def test_a_studio_without_networks_says_so(tmp_path):
+    with pytest.raises(ValueError, match="no animals yet"):
+        translate(FakeEngine(tmp_path, []), CharacterRequest((photo(),)))
+
+
+# --- a translation ----------------------------------------------------------------------------------------------------
+
+
+def test_everybody_becomes_every_animal(engine, faces):
+    items = list(translate(engine, CharacterRequest((photo(), photo("bob.jpg", "b")))))
+    cells = [item for item in items if isinstance(item, Translation)]
+    assert {(cell.photo_name, cell.animal) for cell in cells} == {
+        (name, animal) for name in ("anna.jpg", "bob.jpg") for animal in ("egyptian_cat", "lion", "spider", "fox")
+    }
+    assert isinstance(items[0], Progress) and items[0].done == 0 and items[0].total == 8
+    assert [item.done for item in items if isinstance(item, Progress)] == [0, 0, 2, 4, 6]
+    assert [item.message for item in items if isinstance(item, Progress)][1:3] == ["Becoming an Egyptian cat", "Becoming a lion"]
+    assert [(cell.photo_index, cell.animal) for cell in items[-1].translations[:2]] == [(0, "egyptian_cat"), (0, "lion")]
+    assert all(cell.image.shape == cell.crop.shape == (16, 16, 3) and cell.image.dtype == np.uint8 for cell in cells)
+    assert all(cell.seconds > 0 for cell in cells)
+
+
+def test_the_network_gets_the_aligned_face_and_the_strength(engine, faces):
+    result = run(engine, CharacterRequest((photo(),), ("lion",), strength=1.0))
+    crop = align(data.astronaut(), np.array(EYES), "head", 16).image
+    np.testing.assert_array_equal(result.translations[0].crop, crop)
+    np.testing.assert_array_equal(result.translations[0].image, 255 - crop)
+    np.testing.assert_array_equal(run(engine, CharacterRequest((photo(),), ("lion",), strength=0)).translations[0].image, crop)
+
+
+def test_photos_share_a_run_and_a_crowd_is_split(engine, faces):
+    run(engine, CharacterRequest(tuple(photo(f"{i}.jpg", f"{i % 10}") for i in range(BATCH + 2)), ("lion",)))
+    assert [count for card, count in engine.runs if card == "cyclegan-lion-16"] == [BATCH, 2]
+
+
+def test_a_crop_is_cut_once_for_all_animals(engine, faces, monkeypatch):
+    cut = []
+    monkeypatch.setattr(character, "align", lambda *args: cut.append(args) or align(*args))
+    run(engine, CharacterRequest((photo(),)))
+    assert len(cut) == 1
+
+
+def test_cells_come_before_the_next_animal_starts(engine, faces):
+    steps = translate(engine, CharacterRequest((photo(),)))
+    next(item for item in steps if isinstance(item, Translation))
+    assert [card for card, _ in engine.runs if card.startswith("cyclegan")] == ["cyclegan-egyptian-cat-16"]
+    steps.close()
+
+
+def test_the_same_request_gives_the_same_pixels(engine, faces):
+    request = CharacterRequest((photo(),), strength=0.7)
+    first, second = run(engine, request), run(engine, request)
+    np.testing.assert_array_equal(first.sheet, second.sheet)
+    assert all((a.image == b.image).all() for a, b in zip(first.translations, second.translations, strict=True))
+
+
+def test_the_chosen_face_is_used(engine, faces):
+    second = run(engine, CharacterRequest((photo(),), ("lion",), faces=(FaceChoice(1),))).translations[0]
+    np.testing.assert_array_equal(second.crop, align(data.astronaut(), faces[1].eyes.astype(float), "head", 16).image)
+    clicked = run(engine, CharacterRequest((photo(),), ("lion",), faces=(FaceChoice(eyes=((20, 30), (40, 30))),))).translations[0]
+    np.testing.assert_array_equal(clicked.crop, second.crop)
+
+
+def test_clicked_eyes_need_no_face_finder(engine, faces):
+    faces.clear()
+    assert run(engine, CharacterRequest((photo(),), ("lion",), faces=(FaceChoice(eyes=EYES),))).translations
+
+
+def test_a_photo_without_a_face_stops_before_any_network_runs(engine, faces):
+    faces.clear()
+    with pytest.raises(FaceError, match=r"anna.jpg: click its two eyes, or .*frame centre"):
+        run(engine, CharacterRequest((photo(),)))
+    assert not engine.runs
+    centred = run(engine, CharacterRequest((photo(),), ("lion",), frame="centre")).translations[0]
+    np.testing.assert_array_equal(centred.crop, character.align_centre(data.astronaut(), 16).image)
+
+
+def test_a_face_that_is_not_there_is_refused_with_the_photos_number_if_names_repeat(engine, faces):
+    with pytest.raises(FaceError, match=r"no face 3 in anna.jpg, which shows 2 faces: choose a number up to 2"):
+        run(engine, CharacterRequest((photo(),), faces=(FaceChoice(2),)))
+    with pytest.raises(FaceError, match=r"anna.jpg \(number 2\)"):
+        run(engine, CharacterRequest((photo(), photo()), faces=(None, FaceChoice(2))))
+
+
+def test_a_pasted_result_is_the_whole_photo_changed_only_at_the_face(engine, faces):
+    result = run(engine, CharacterRequest((photo(),), ("lion",), paste=True))
+    image, original = result.translations[0].image, data.astronaut()
+    assert image.shape == original.shape
+    np.testing.assert_array_equal(image[400:], original[400:])
+    assert np.abs(image[110:150, 200:250].astype(int) - original[110:150, 200:250]).mean() > 20
+    assert result.sheet.shape[1] < 3 * 200  # the sheet keeps the heads, not the photos
+
+
+def test_full_size_results_that_would_fill_the_memory_are_refused(engine, monkeypatch):
+    monkeypatch.setattr(character, "MAX_PASTED_PIXELS", 512 * 512)
+    with pytest.raises(ValueError, match="not fit in memory"):
+        translate(engine, CharacterRequest((photo(),), ("lion", "spider"), paste=True))
+    translate(engine, CharacterRequest((photo(),), ("lion",), paste=True))
+
+
+# --- what is said of it -----------------------------------------------------------------------------------------------
+
+
+def test_scores_are_the_metrics_and_verdicts_are_words(engine, faces):
+    lion, cat, spider = (
+        next(t for t in run(engine, CharacterRequest((photo(),))).translations if t.animal == name)
+        for name in ("lion", "egyptian_cat", "spider")
+    )
+    assert lion.face_score == float(has_face(lion.image))
+    logits = engine.run("judge-animal", image=to_float(character.resize(lion.image, 8))[None])["logits"][0]
+    assert lion.animal_score == pytest.approx(np.exp(logits[0]) / np.exp(logits).sum(), abs=0.05)
+    assert cat.verdicts[1] == "reads as a lion rather than an Egyptian cat"
+    assert spider.animal_score is None and len(spider.verdicts) == 1  # the judge knows no spiders
+    assert spider.study == "only 48 pictures" and lion.study is None
+
+
+@pytest.mark.parametrize(
+    "chances, verdict",
+    [
+        ({"lion": 0.9, "tiger": 0.1}, "reads as a lion"),
+        ({"lion": 0.4, "tiger": 0.3, "panda": 0.3}, "looks most like a lion"),
+        ({"lion": 0.4, "egyptian_cat": 0.6}, "reads as an Egyptian cat rather than a lion"),
+    ],
+)
+def test_verdicts(chances, verdict):
+    assert character._verdicts(True, "lion", chances) == ("a face is still found", verdict)
+    assert character._verdicts(False, "lion", None) == ("no human face is left",)
+
+
+def test_the_sheet_has_a_row_per_person_and_a_column_per_animal(engine, faces):
+    result = run(engine, CharacterRequest((photo(), photo("bob.jpg", "b", np.full((300, 300, 3), 90, np.uint8))), ("lion", "fox")))
+    side, gap, caption = character.CELL, character.GAP, character.CAPTION
+    assert result.sheet.shape == (caption + 2 * (side + gap), gap + 3 * (side + gap), 3)
+    second = caption + side + gap
+    assert (result.sheet[second : second + side, gap : gap + side] == 90).all()
+    lion = result.sheet[second : second + side, 2 * gap + side : 2 * (gap + side)]
+    assert (lion == 165).all()
+    for column in range(3):  # every column has a caption that stays within it
+        band = result.sheet[:caption, gap + column * (side + gap) : gap + column * (side + gap) + side]
+        assert band.min() < 120
+    assert (result.sheet[:caption, :gap] == 250).all()
+
+
+def test_people_to_choose_from(engine, faces):
+    people = find_people(engine, photo())
+    assert [person.index for person in people] == [0, 1]
+    assert people[0].eyes == EYES and people[0].box == (180, 60, 90, 90)
+    np.testing.assert_array_equal(people[0].thumbnail, align(data.astronaut(), np.array(EYES), "portrait", 96).image)
+    faces.clear()
+    assert find_people(engine, photo()) == ()
+
+
+# --- recipes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_cells_recipe_makes_that_cell_again_without_a_face_finder(engine, faces):
+    both = (photo(), photo("bob.jpg", "b"))
+    request = CharacterRequest(both, ("lion", "fox"), strength=0.8, faces=(None, FaceChoice(1)), seed=7)
+    cell = next(c for c in run(engine, request).translations if (c.photo_index, c.animal) == (1, "fox"))
+    faces.clear()
+    recipe = Recipe.from_json(cell.recipe.to_json())
+    restored = request_from_recipe(recipe, both)
+    assert (restored.animals, restored.strength, restored.seed, restored.paste) == (("fox",), 0.8, 7, False)
+    assert [p.sha256 for p in restored.photos] == ["b" * 64]
+    np.testing.assert_array_equal(run(engine, restored).translations[0].image, cell.image)
+
+
+def test_the_sheets_recipe_makes_the_sheet_again(engine, faces):
+    result = run(engine, CharacterRequest((photo(), photo("bob.jpg", "b"))))
+    assert result.recipe.checkpoints == {info.card.id: info.card.sha256 for info in list_animals(engine)}
+    restored = request_from_recipe(Recipe.from_json(result.recipe.to_json()), [photo("bob.jpg", "b"), photo()])
+    np.testing.assert_array_equal(run(engine, restored).sheet, result.sheet)
+
+
+def test_a_centred_recipe_stays_centred(engine, faces):
+    request = CharacterRequest((photo(),), ("lion",), frame="centre", paste=True)
+    restored = request_from_recipe(run(engine, request).recipe, request.photos)
+    assert restored.frame == "centre" and restored.paste and restored.faces == (None,)
+
+
+def test_a_recipe_names_the_photo_that_it_needs(engine, faces):
+    recipe = run(engine, CharacterRequest((photo(), photo("bob.jpg", "b")), ("lion",))).recipe
+    with pytest.raises(ValueError, match=r"drop bob.jpg too"):
+        request_from_recipe(recipe, [photo()])
+    with pytest.raises(ValueError, match=r"another picture than .*drop the original bob.jpg"):
+        request_from_recipe(recipe, [photo(), photo("bob.jpg", "c")])
+
+
+def test_a_recipe_of_another_tab_is_sent_there(engine):
+    with pytest.raises(ValueError, match="the tab makeup"):
+        request_from_recipe(Recipe(tab="makeup", verb="apply"), [photo()])
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"animals": "dragon"}, {"animals": [{"a": 1}]}, {"strength": "1"}, {"strength": 99}, {"frame": ["centre"]}, {"paste": 1}],
+)
+def test_a_forged_recipe_never_makes_a_forged_request(engine, faces, parameters):
+    honest = json.loads(run(engine, CharacterRequest((photo(),), ("lion",))).recipe.to_json())
+    recipe = Recipe.from_json(json.dumps({**honest, "parameters": {**honest["parameters"], **parameters}}))
+    if "paste" in parameters:
+        assert request_from_recipe(recipe, [photo()]).paste is False
+        return
+    with pytest.raises(ValueError):
+        translate(engine, request_from_recipe(recipe, [photo()]))
+
+
+def test_a_forged_recipe_without_photos_is_refused(engine):
+    with pytest.raises(ValueError, match="Add a photo"):
+        request_from_recipe(Recipe(tab="character", verb="translate"), [photo()])
