@@ -195,7 +195,7 @@ def _itxt_text(body: bytes) -> str:
     match = re.match(rb"[^\0]*\0([\0\1])\0[^\0]*\0[^\0]*\0", body)
     if not match:
         raise RecipeError("The recipe in this picture is damaged: use the file as the studio saved it.")
-    text = body[match.end():]
+    text = body[match.end() :]
     try:
         if match[1] == b"\1":  # one byte over the limit is enough for the limit to be seen
             text = zlib.decompressobj().decompress(text, MAX_BYTES + 1)
