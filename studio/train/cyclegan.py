@@ -1,0 +1,181 @@
+"""CycleGAN face -> animals (Zhu et al. 2017; IAN eq. 2 and 3), first for all animals at once, then one by one.
+
+The joint run shares every convolution between the animals, whose sets are small, and gives each its own row of affine
+parameters; an animal's own run starts from that row and trains everything. Differences from the paper are said where made.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+
+from studio.models.cyclegan import Discriminator, Generator, select_domains
+from studio.train.augment import diff_augment
+from studio.train.data import HEAD_MARGIN, MODEL_PARTS, VALIDATION_PARTS, Pack, Sampler, read_pack, to_unit
+from studio.train.export import write_checkpoint
+from studio.train.loop import Settings, Trainer, tile
+
+# Paper order (IAN, section 4.2).
+ANIMALS = (
+    "gorilla", "chow_chow", "egyptian_cat", "koala", "lion",
+    "norwegian_elkhound", "panda", "samoyed", "spider", "tiger",
+)  # fmt: skip
+
+LAMBDA_CYCLE = 10.0  # Zhu et al., section 4
+LAMBDA_PHOTO = 5.0  # weight of the identity loss there; ours asks it of strength 0
+FRONTAL_REPEATS = 4  # spiders come as whole animals; the few seen from the front look most like a face
+BASE_CONFIG = {"ngf": 32, "n_downs": 2, "n_blocks": 6}
+
+
+def read_animal(animal: str, size: int, settings: Settings, parts: frozenset[int]) -> Pack:
+    """The pictures of one animal in these parts of the split."""
+    pack = read_pack("animals160", size, settings.data, lambda row: row["class"] == animal).parts(parts)
+    if animal == "spider" and parts == MODEL_PARTS:
+        frontal = pack.select(lambda row: row["frontal"] == "1")
+        repeats = FRONTAL_REPEATS - 1
+        pack = Pack(torch.cat([pack.images] + [frontal.images] * repeats), pack.rows + frontal.rows * repeats)
+    return pack
+
+
+class CycleGANTrainer(Trainer):
+    """Face -> ``animals``; with one animal it starts from the joint run's weights in ``pretrained/``."""
+
+    def __init__(self, settings: Settings, animals: tuple[str, ...] = ANIMALS, size: int = 64, batch: int = 8):
+        super().__init__(settings)
+        self.animals, self.size, self.batch, self.images_per_step = animals, size, batch, batch
+        self.name = f"cyclegan-{'base' if len(animals) > 1 else animals[0]}-{size}"
+        self.ema_half_life = 4_000.0 if len(animals) > 1 else 1_500.0
+        faces = read_pack("faces128", size, settings.data, margin=HEAD_MARGIN)
+        self.validation = to_unit(faces.parts(VALIDATION_PARTS).images[:12]).to(self.device)
+        packs = [read_animal(a, size, settings, MODEL_PARTS) for a in animals]
+        self.counts = {a: len({r["file_name"] for r in p.rows}) for a, p in zip(animals, packs, strict=True)}
+        self.sampler = Sampler([p.images.to(self.device) for p in [faces.parts(MODEL_PARTS), *packs]], self.generator)
+        self._build()
+        self.ready("to_animal")
+
+    def _build(self) -> None:
+        domains = len(self.animals)
+        self.networks = {
+            "to_animal": Generator(**BASE_CONFIG, domains=domains + 1),
+            "to_face": Generator(**BASE_CONFIG, domains=1),
+            "judge_animal": Discriminator(domains=domains),
+            "judge_face": Discriminator(domains=1),
+        }
+        if domains == 1:
+            self._start_from_joint_run()
+        if self.settings.compile:
+            for network in self.networks.values():
+                network.compile()
+        translators = [*self.networks["to_animal"].parameters(), *self.networks["to_face"].parameters()]
+        critics = [*self.networks["judge_animal"].parameters(), *self.networks["judge_face"].parameters()]
+        # Two time scales (Heusel et al. 2017) instead of the paper's one critic step on a pool of older translations.
+        self.optimisers = {
+            "translators": torch.optim.Adam(translators, 3e-4, betas=(0.5, 0.999)),
+            "critics": torch.optim.Adam(critics, 4e-4, betas=(0.5, 0.999)),
+        }
+
+    def _start_from_joint_run(self) -> None:
+        folder = self.settings.out.parent / f"cyclegan-base-{self.size}"
+        index = json.loads((folder / "state.json").read_text())
+        state: dict[str, Tensor] = {}
+        for name in index["parts"]:
+            state |= load_file(folder / name)
+
+        def weights(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+        row = ANIMALS.index(self.animals[0])
+        self.networks["to_animal"].load_state_dict(select_domains(weights("ema/to_animal/"), [0, row + 1]))
+        self.networks["to_face"].load_state_dict(weights("network/to_face/"))
+        self.networks["judge_face"].load_state_dict(weights("network/judge_face/"))
+        self.networks["judge_animal"].load_state_dict(_select_heads(weights("network/judge_animal/"), row))
+
+    def step(self) -> dict[str, Tensor]:
+        target = torch.randint(len(self.animals), (self.batch,), generator=self.generator, device=self.device)
+        face = self.sampler.draw(0, self.batch)
+        animal = self.sampler.draw_mixed(target + 1)
+        losses, as_animal, as_face = self._train_translators(face, animal, target)
+        return losses | self._train_critics(face, animal, as_animal, as_face, target)
+
+    def _train_translators(self, face: Tensor, animal: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        to_animal, to_face = self.networks["to_animal"], self.networks["to_face"]
+        strength = F.one_hot(target, len(self.animals)).float()
+        half = self.batch // 2
+        # Half a batch keeps the photo at strength 0 (our form of the identity loss).
+        made = to_animal(torch.cat([face, face[:half]]), torch.cat([strength, torch.zeros_like(strength[:half])]))
+        as_animal, as_itself = made[: self.batch], made[self.batch :]
+        back = to_face(torch.cat([as_animal, animal]), animal.new_zeros(2 * self.batch, 0))
+        face_again, as_face = back[: self.batch], back[self.batch :]
+        animal_again = to_animal(as_face, strength)
+        losses = {
+            "gan_animal": self._adversarial("judge_animal", as_animal, target, real=True),
+            "gan_face": self._adversarial("judge_face", as_face, torch.zeros_like(target), real=True),
+            "cycle": F.l1_loss(face_again, face) + F.l1_loss(animal_again, animal),
+            "photo": F.l1_loss(as_itself, face[:half]),
+        }
+        total = losses["gan_animal"] + losses["gan_face"] + LAMBDA_CYCLE * losses["cycle"] + LAMBDA_PHOTO * losses["photo"]
+        self.optimisers["translators"].zero_grad()
+        self.fabric.backward(total)
+        self.optimisers["translators"].step()
+        return {k: v.detach() for k, v in losses.items()}, as_animal.detach(), as_face.detach()
+
+    def _train_critics(self, face: Tensor, animal: Tensor, as_animal: Tensor, as_face: Tensor, target: Tensor) -> dict[str, Tensor]:
+        none = torch.zeros_like(target)
+        losses = {}
+        for judge, true, made, domain in (("judge_animal", animal, as_animal, target), ("judge_face", face, as_face, none)):
+            losses[judge] = self._adversarial(judge, true, domain, real=True) + self._adversarial(judge, made, domain, real=False)
+        self.optimisers["critics"].zero_grad()
+        self.fabric.backward(losses["judge_animal"] + losses["judge_face"])
+        self.optimisers["critics"].step()
+        return {k: v.detach() for k, v in losses.items()}
+
+    def _adversarial(self, judge: str, images: Tensor, domain: Tensor, real: bool) -> Tensor:
+        """Least squares (Mao et al. 2017): the judge's map against 1 for real (or to be taken for real), 0 for made."""
+        policy = "translation,cutout" if judge == "judge_face" else "colour,translation,cutout"
+        return ((self.networks[judge](diff_augment(images, policy), domain).float() - float(real)) ** 2).mean()
+
+    @torch.no_grad()
+    def grid(self) -> Image.Image:
+        rows = [self.validation]
+        for k in range(len(self.animals)):
+            strength = F.one_hot(torch.full((len(self.validation),), k), len(self.animals)).float().to(self.device)
+            rows.append(self.ema["to_animal"](self.validation, strength))
+        return tile(rows)
+
+    def export(self, measures: dict[str, Any]) -> None:
+        state = self.ema["to_animal"].state_dict()
+        for k, animal in enumerate(self.animals):
+            write_checkpoint(
+                self.settings.out / "export",
+                card_id=f"cyclegan-{animal}-{self.size}",
+                family="cyclegan",
+                task="translate",
+                tensors=select_domains(state, [0, k + 1]),
+                resolution=self.size,
+                frame="head",
+                domains=("face", animal),
+                config=BASE_CONFIG,
+                measures=measures,
+                training={"recipe": self.name, "images": self.images, "pictures": self.counts[animal], "data": "faces128, animals160"},
+            )
+
+
+def _select_heads(state: dict[str, Tensor], row: int) -> dict[str, Tensor]:
+    """A discriminator's weights with one domain's heads. Spectral norm divides a head by its norm: carry that norm over."""
+    selected = dict(state)
+    for head in ("patch_head", "global_head"):
+        prefix = f"{head}.parametrizations.weight"
+        weight = state[f"{prefix}.original"]
+        selected[f"{prefix}.original"] = weight[row : row + 1].clone()
+        selected[f"{head}.bias"] = state[f"{head}.bias"][row : row + 1].clone()
+        u = f"{prefix}.0._u"
+        selected[u] = torch.ones(1)
+        row_vector = weight[row].flatten()
+        selected[f"{prefix}.0._v"] = row_vector / row_vector.norm().clamp_min(1e-12)
+    return selected

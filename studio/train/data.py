@@ -1,0 +1,120 @@
+"""Data packs: a zip of pictures with a ``metadata.csv``, read into one uint8 tensor; and the one split everybody uses."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+MODEL_PARTS = frozenset(range(7))
+JUDGE_PARTS = frozenset((7, 8))
+VALIDATION_PARTS = frozenset((9,))
+
+# The head frame is the central 76 % of the portrait frame (core/faces.py): this share is cut off on each side.
+HEAD_MARGIN = 0.12
+
+
+def part(file_name: str) -> int:
+    """Which tenth of a pack a picture belongs to: 0-6 train models, 7-8 train judges, 9 validates everything."""
+    return int(hashlib.md5(file_name.encode()).hexdigest(), 16) % 10
+
+
+def find_pack(name: str, data_dir: Path | None = None) -> Path:
+    """The zip of a pack: in ``data_dir``, else ``data/`` in the checkout, else ``../shared/data``.
+
+    Raises:
+        FileNotFoundError: it is in none of them.
+    """
+    root = Path(__file__).resolve().parents[2]
+    folders = [data_dir] if data_dir else [root / "data", root.parent / "shared" / "data"]
+    for folder in folders:
+        if (path := Path(folder) / f"{name}.zip").is_file():
+            return path
+    raise FileNotFoundError(f"The data pack {name}.zip is not in {' or '.join(map(str, folders))}: name its folder with --data.")
+
+
+@dataclass
+class Pack:
+    """Pictures of a pack, ``images`` uint8 (N, 3, S, S), and their metadata ``rows``."""
+
+    images: Tensor
+    rows: list[dict[str, str]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def select(self, keep: Callable[[dict[str, str]], bool]) -> Pack:
+        """The pictures whose row passes ``keep``."""
+        indices = [i for i, row in enumerate(self.rows) if keep(row)]
+        return Pack(self.images[indices], [self.rows[i] for i in indices])
+
+    def parts(self, parts: Iterable[int]) -> Pack:
+        """The pictures in these tenths of the split."""
+        wanted = set(parts)
+        return self.select(lambda row: part(row["file_name"]) in wanted)
+
+
+def read_pack(
+    name: str,
+    size: int,
+    data_dir: Path | None = None,
+    keep: Callable[[dict[str, str]], bool] = lambda row: True,
+    margin: float = 0.0,
+) -> Pack:
+    """Reads the pictures of a pack whose metadata pass ``keep``.
+
+    Args:
+        size: side in px the pictures are resized to (antialiased).
+        margin: share cut off on each side before (``HEAD_MARGIN`` turns portrait into head).
+
+    Raises:
+        FileNotFoundError: the pack is not there.
+    """
+    with zipfile.ZipFile(find_pack(name, data_dir)) as archive:
+        with archive.open("metadata.csv") as file:
+            rows = [row for row in csv.DictReader(io.TextIOWrapper(file, "utf-8")) if keep(row)]
+        images = np.empty((len(rows), size, size, 3), np.uint8)
+        for i, row in enumerate(rows):
+            with Image.open(io.BytesIO(archive.read(row["file_name"]))) as image:
+                images[i] = _crop_resize(image.convert("RGB"), size, margin)
+    return Pack(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), rows)
+
+
+def _crop_resize(image: Image.Image, size: int, margin: float) -> np.ndarray:
+    width, height = image.size
+    box = (margin * width, margin * height, (1 - margin) * width, (1 - margin) * height)
+    return np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box=box, reducing_gap=3))
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """uint8 -> float32 in [-1, 1]."""
+    return images.float().div_(127.5).sub_(1)
+
+
+class Sampler:
+    """Endless draws from a list of picture sets, on the device that holds them, from a generator whose state is saved."""
+
+    def __init__(self, sets: list[Tensor], generator: torch.Generator, flip: bool = True):
+        self.sets, self.generator, self.flip = sets, generator, flip
+
+    def draw(self, which: int, count: int) -> Tensor:
+        """``count`` pictures of set ``which``, float32 (count, 3, S, S) in [-1, 1], half of them mirrored."""
+        pictures, device = self.sets[which], self.generator.device
+        images = to_unit(pictures[torch.randint(len(pictures), (count,), generator=self.generator, device=device)])
+        if self.flip:
+            mirrored = torch.rand(count, 1, 1, 1, generator=self.generator, device=device) < 0.5
+            images = torch.where(mirrored, images.flip(3), images)
+        return images
+
+    def draw_mixed(self, which: Tensor) -> Tensor:
+        """One picture of each set named in ``which`` (B,), float32 (B, 3, S, S)."""
+        return torch.cat([self.draw(int(i), 1) for i in which])

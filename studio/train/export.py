@@ -1,0 +1,41 @@
+"""From trained tensors to a checkpoint and its card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from studio.core.registry import Card
+
+LICENCE = "research-only (trained on research-only pictures)"
+
+
+def write_checkpoint(
+    folder: Path, card_id: str, tensors: dict[str, Tensor], full_precision: tuple[str, ...] = (), **fields: Any
+) -> Card:
+    """Writes ``card_id.safetensors`` (fp16, but for names that start with one of ``full_precision``) and ``card_id.json``.
+
+    Raises:
+        ValueError: a tensor is not finite, or does not fit fp16.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stored: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        half = tensor.is_floating_point() and not name.startswith(full_precision or ("\0",))
+        stored[name] = (tensor.half() if half else tensor).cpu().contiguous().clone()
+        if not torch.isfinite(stored[name].float()).all():
+            raise ValueError(f"{card_id} cannot be shipped: {name} is not finite in the precision it is stored in.")
+    path = folder / f"{card_id}.safetensors"
+    save_file(stored, path)
+    data = path.read_bytes()
+    card = Card(
+        id=card_id, file=path.name, sha256=hashlib.sha256(data).hexdigest(), size=len(data), **{"licence": LICENCE, **fields}
+    )
+    (folder / f"{card_id}.json").write_text(json.dumps(card.to_dict(), indent=1) + "\n")
+    return card
