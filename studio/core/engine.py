@@ -25,7 +25,7 @@ from torch import nn
 from studio.core.backends import ROWS_PER_PASS, SINGLE, Arrays, ItemShapes, compute
 from studio.core.checkpoints import CheckpointStore, default_store
 from studio.core.networks import Networks, NetworkStatus
-from studio.core.registry import Card
+from studio.core.registry import Card, Registry
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,11 @@ class Engine:
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._thread.start()
         atexit.register(self.close)  # a daemon thread that is inside torch when the interpreter goes can crash it
+
+    @property
+    def registry(self) -> Registry:
+        """The cards whose networks it runs."""
+        return self._store.registry
 
     def run(self, card_id: str, **arrays: np.ndarray) -> np.ndarray | dict[str, np.ndarray]:
         """Computes a network; blocks, from any thread.
