@@ -43,6 +43,8 @@ _VERSION = 1
 _MOVED = -1  # in place of the version: this copy was left behind by a move
 _FIELDS = ("name", "tags", "favourite", "trashed")  # what an edit changes and undo restores
 _FULL = "The disk is full, so nothing was changed: free some space or empty the trash, then try again."
+_NO_PICTURE = "There is no such picture in this gallery: choose one that the gallery shows."
+_NO_PHOTO = "The photo this was made from is not in this gallery: drop the photo itself."
 
 _SCHEMA = """
 CREATE TABLE items (
@@ -318,7 +320,7 @@ class Gallery:
         Returns its sha256, under which recipes name it. It goes when the last result that names it is purged; until a
         result names it, it stays for ``SOURCE_GRACE``. Raises ``GalleryError``.
         """
-        sha256 = _checked(_SHA256, photo.sha256)
+        sha256 = _checked_sha256(photo.sha256)
         path = self._sources / f"{sha256}.png"
         with self._writing() as db:
             known = db.execute("UPDATE sources SET created = ? WHERE sha256 = ?", (time.time(), sha256)).rowcount
@@ -332,9 +334,9 @@ class Gallery:
     def source(self, sha256: str) -> Photo:
         """The kept photo of that hash. Raises ``GalleryError`` if it is not here."""
         with self._reading() as db:
-            row = db.execute("SELECT name FROM sources WHERE sha256 = ?", (_checked(_SHA256, sha256),)).fetchone()
+            row = db.execute("SELECT name FROM sources WHERE sha256 = ?", (_checked_sha256(sha256),)).fetchone()
         if row is None:
-            raise GalleryError("The photo this was made from is not in this gallery: drop the photo itself.")
+            raise GalleryError(_NO_PHOTO)
         with self._plainly():
             rgb = _pixels(read_file(self._sources / f"{sha256}.png"))
         rgb.setflags(write=False)
@@ -451,7 +453,7 @@ class Gallery:
     def _item(self, item_id: str) -> Item:
         row = self._db.execute(f"{_ITEM} WHERE id = ? AND missing = 0", (_checked_id(item_id),)).fetchone()
         if row is None:
-            raise GalleryError("There is no such picture in this gallery: it may have been removed for good.")
+            raise GalleryError(_NO_PICTURE)
         return _to_item(row)
 
     @staticmethod
@@ -522,14 +524,16 @@ def _to_item(row: tuple) -> Item:
     return Item(item_id, name, tab, verb, _split(tags), bool(favourite), trashed, created, width, height, parents)
 
 
-def _checked(pattern: re.Pattern, value: object) -> str:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise GalleryError("That is not the number of anything in this gallery: choose it from the gallery.")
+def _checked_id(value: object) -> str:
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise GalleryError(_NO_PICTURE)
     return value
 
 
-def _checked_id(value: object) -> str:
-    return _checked(_ID, value)
+def _checked_sha256(value: object) -> str:
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise GalleryError(_NO_PHOTO)
+    return value
 
 
 def _plain(text: object) -> str:
