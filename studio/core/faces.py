@@ -113,7 +113,7 @@ def _warp(rgb: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     A photo larger than its crop is sampled as finely as it is and averaged, so that nothing aliases.
     """
     scale = math.hypot(matrix[0, 0], matrix[1, 0])
-    finer = max(1, min(math.ceil(1 / scale), MAX_SUPERSAMPLED // size))
+    finer = max(1, min(math.ceil(1 / scale - 0.05), MAX_SUPERSAMPLED // size))  # a twentieth too coarse is not seen
     full = cv2.warpAffine(
         rgb,
         _for_opencv(_rescaled(matrix, finer)),
