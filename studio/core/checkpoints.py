@@ -132,7 +132,7 @@ class CheckpointStore:
         """
         hub = _pinned(card)
         target = self._places(card)[1]
-        with _in_one_sentence(card, self.cache_dir), self._temporary() as folder:
+        with _in_one_sentence(card, hub["repo_id"], self.cache_dir), self._temporary() as folder:
             downloaded = _download(card, hub, folder, progress or _silent)
             if not self._is_whole(downloaded, card):
                 raise CheckpointError(
@@ -155,7 +155,7 @@ class CheckpointStore:
         path, terms = self.locate(card), self.embedded_dir / MODEL_CARD
         if not terms.is_file():
             raise CheckpointError(f"{terms} is missing and weights never leave without their terms: write it first.")
-        with _in_one_sentence(card, self.cache_dir, verb="push"):
+        with _in_one_sentence(card, repo_id, path, f"push {card.id} --repo {repo_id}"):
             revision = _upload(card, path, terms, repo_id, token)
         hub = {"repo_id": repo_id, "revision": revision, "filename": card.file}
         self.registry.add(replace(card, hub=hub))
@@ -268,7 +268,9 @@ def _pinned(card: Card) -> dict[str, str]:
 
 def _download(card: Card, hub: Mapping[str, str], folder: Path, progress: Progress) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.utils import logging
 
+    logging.set_verbosity_error()  # its retries are no news for the artist; what counts is the sentence at the end
     endpoint = os.environ.get("HF_ENDPOINT") or None
     place = {"repo_id": hub["repo_id"], "filename": hub["filename"], "revision": hub["revision"], "endpoint": endpoint}
     # One quick question first: no minute of retries without a network, and nothing of a wrong size is downloaded.
@@ -326,36 +328,37 @@ def _upload(card: Card, path: Path, terms: Path, repo_id: str, token: str | None
 
 
 @contextlib.contextmanager
-def _in_one_sentence(card: Card, cache_dir: Path, verb: str = "pull") -> Iterator[None]:
-    """Turns what the Hub's client and the disk raise into a ``CheckpointError``."""
+def _in_one_sentence(card: Card, repo_id: str, place: Path, command: str = "") -> Iterator[None]:
+    """Turns what the Hub's client and the disk raise into a ``CheckpointError``; ``command`` is a pull unless given."""
     from huggingface_hub import errors
     from huggingface_hub.errors import HTTPError  # the client's own, whichever of httpx and httpx2 it uses
 
+    command = command or f"pull {card.id}"
     try:
         yield
     except (OSError, HTTPError, RuntimeError, errors.HFValidationError) as error:  # hf_xet raises RuntimeError
-        again = f"`python -m studio {verb} {card.id}`"
-        raise CheckpointError(f"{card.file} cannot be {verb}ed: {_reason(error, card, cache_dir)} {again}.") from error
+        done, reason = f"{command.split()[0]}ed", _reason(error, card, repo_id, place)
+        raise CheckpointError(f"{card.file} cannot be {done}: {reason} `python -m studio {command}`.") from error
 
 
-def _reason(error: Exception, card: Card, cache_dir: Path) -> str:
+def _reason(error: Exception, card: Card, repo_id: str, place: Path) -> str:
     """Why, and what to do before the command that follows in the sentence."""
     from huggingface_hub import errors
 
     response = getattr(error, "response", None)
-    repo = (card.hub or {}).get("repo_id", "the repository")
+    number = getattr(error, "errno", None)
     if isinstance(error, errors.OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set, unset it and run"
     if isinstance(error, errors.RevisionNotFoundError | errors.RemoteEntryNotFoundError):
-        return f"{repo} does not have it at the commit that the card names, update the studio and run"
+        return f"{repo_id} does not have it at the commit that the card names, update the studio and run"
     if isinstance(error, errors.RepositoryNotFoundError) or getattr(response, "status_code", None) in (401, 403):
-        return f"the Hub does not let you into {repo}, run `hf auth login` with an account that may enter and then"
+        return f"the Hub does not let you into {repo_id}, run `hf auth login` with an account that may enter and then"
     if response is not None:
         return f"the Hub answered {response.status_code}, wait a little and run"
     if isinstance(error, errors.HFValidationError):
-        return f"{repo} is not the name of a repository, write it as owner/name and run"
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk of {cache_dir} is full, free {card.size / 1e6:.0f} MB and run"
-    if getattr(error, "errno", None) in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return f"{cache_dir} cannot be written, allow it or set XDG_CACHE_HOME to another folder and run"
+        return f"{repo_id!r} is not the name of a repository, write it as owner/name and run"
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk of {place} is full, free {card.size / 1e6:.0f} MB and run"
+    if number in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+        return f"{place} cannot be written, allow it or set XDG_CACHE_HOME to another folder and run"
     return "the connection to the Hub failed or was cut, check the network and run"
