@@ -133,6 +133,8 @@ class CheckpointStore:
         hub = _pinned(card)
         target = self._places(card)[1]
         with _in_one_sentence(card, hub["repo_id"], self.cache_dir), self._temporary() as folder:
+            if shutil.disk_usage(folder).free < card.size:
+                raise OSError(errno.ENOSPC, "too small")
             downloaded = _download(card, hub, folder, progress or _silent)
             if not self._is_whole(downloaded, card):
                 raise CheckpointError(
@@ -258,7 +260,7 @@ def _silent(done: int, total: int) -> None:
 def _pinned(card: Card) -> dict[str, str]:
     if not card.hub:
         raise CheckpointError(f"{card.file} is on no hub: {_mend(card)}.")
-    if not COMMIT.fullmatch(revision := card.hub.get("revision", "")):
+    if not COMMIT.fullmatch(revision := card.hub["revision"]):
         raise CheckpointError(
             f"Card {card.id} names revision {revision!r} of {card.file}, which can change: "
             "write a commit of 40 hexadecimal digits in pretrained/index.json."

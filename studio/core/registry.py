@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PRETRAINED = Path(__file__).resolve().parents[2] / "pretrained"
 INDEX_VERSION = 1
+HUB_KEYS = {"repo_id", "revision", "filename"}
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 
@@ -60,7 +61,7 @@ class Card:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Card:
-        """Raises ``ValueError`` for unknown or missing fields and for a file name that leaves its folder."""
+        """Raises ``ValueError`` for unknown or missing fields, in the hub entry too, and for a file name that leaves its folder."""
         known = {f.name for f in fields(cls)}
         if unknown := set(values) - known:
             raise ValueError(f"A card has fields nobody knows: {', '.join(sorted(unknown))}.")
@@ -70,6 +71,8 @@ class Card:
             raise ValueError(f"A card is incomplete: {error}.") from error
         if Path(card.file).name != card.file or not card.file.endswith(".safetensors"):
             raise ValueError(f"Card {card.id} names {card.file!r}, which is not a plain .safetensors file name.")
+        if card.hub is not None and set(card.hub) != HUB_KEYS:
+            raise ValueError(f"The hub entry of card {card.id} has to name {', '.join(sorted(HUB_KEYS))} and nothing else.")
         return card
 
     def to_dict(self) -> dict[str, Any]:

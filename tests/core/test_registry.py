@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from studio.core.registry import Card, Registry, UnknownModel, build
-from tests.tiny import card_of
+from tests.tiny import HUB, card_of
 
 
 def lion(**changes) -> Card:
@@ -13,7 +13,7 @@ def lion(**changes) -> Card:
 
 
 def test_a_card_survives_the_index(tmp_path):
-    card = lion(config={"width": 7}, measures={"accuracy": 0.5}, study="few pictures", hub={"repo_id": "a/b"})
+    card = lion(config={"width": 7}, measures={"accuracy": 0.5}, study="few pictures", hub=HUB)
     registry = Registry(tmp_path / "index.json")
     registry.add(card)
     registry.save()
@@ -67,6 +67,12 @@ def test_unknown_and_missing_fields_are_refused():
         Card.from_dict({**lion().to_dict(), "colour": "red"})
     with pytest.raises(ValueError, match="incomplete"):
         Card.from_dict({"id": "a"})
+
+
+@pytest.mark.parametrize("hub", [{}, {"repo_id": "a/b"}, {**HUB, "branch": "main"}])
+def test_a_hub_entry_names_exactly_where_the_file_is(hub):
+    with pytest.raises(ValueError, match="filename, repo_id, revision"):
+        Card.from_dict({**lion().to_dict(), "hub": hub})
 
 
 def test_an_index_of_another_version_is_refused(tmp_path):

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -199,7 +200,13 @@ def test_offline_uses_what_is_here(store, hub, monkeypatch):
     assert store.load(CARD)["0.weight"].shape == (40_000, 3)
 
 
-def test_a_full_disk_is_one_sentence(store, hub, monkeypatch):
+def test_a_disk_without_room_is_seen_before_the_download(store, hub, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=len(BIG) - 1))
+    assert "is full, free 1 MB" in refused(store)
+    assert not hub.requests
+
+
+def test_a_disk_that_fills_up_meanwhile_is_one_sentence(store, hub, monkeypatch):
     def fill(url, file, **_):
         file.write(BIG[: len(BIG) // 2])
         raise OSError(errno.ENOSPC, "No space left on device")
