@@ -6,13 +6,15 @@ artist can mend is one line and exit code 2. Commands import what they need when
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -26,6 +28,8 @@ CardIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Model ids; 
 
 gallery = typer.Typer(help="The pictures this artist has kept.", no_args_is_help=True)
 app.add_typer(gallery, name="gallery")
+evaluate = typer.Typer(help="Measure networks on the data packs.", no_args_is_help=True)
+app.add_typer(evaluate, name="evaluate")
 
 # Typer bundles click under a private name; this is click's UsageError in every version of both.
 UsageError = typer.BadParameter.__base__
@@ -91,9 +95,23 @@ def download_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task(label, total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)
+
+
+@contextmanager
+def step_bar(label: str, quiet: bool) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar on stderr, none if ``quiet``; yields ``report(done, total, what happens now)``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bars:
+        bar = bars.add_task(label, total=None)
+        yield lambda done, total, now: bars.update(bar, completed=done, total=total, description=now)
 
 
 @app.command()
@@ -264,6 +282,133 @@ def gallery_move(
 
     moved = Workspaces().move(folder)
     emit({"folder": str(moved.folder)}, as_json, lambda data: print(data["folder"]))
+
+
+@app.command()
+def character(
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos of people.")],
+    animals: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
+    strength: Annotated[float, typer.Option(help="0 the photo, 1 the animal, up to 1.3 a caricature.")] = 1.0,
+    frame: Annotated[str, typer.Option(help="auto finds the face, centre takes the middle of the photo.")] = "auto",
+    face: Annotated[int | None, typer.Option(min=1, help="Which face of each photo, 1 the largest.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures; made if it is not there.")] = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Turn photos of people into animals; writes a picture for each and a sheet of all."""
+    from studio.core.engine import Engine
+    from studio.core.images import open_photo, to_png
+    from studio.pipelines.character import CharacterRequest, CharacterResult, FaceChoice, Progress, translate
+
+    opened = tuple(open_photo(path) for path in photos)
+    faces = () if face is None else (FaceChoice(index=face - 1),) * len(opened)
+    request = CharacterRequest(opened, _animals(animals), strength, faces, frame)
+    data: dict[str, Any] = {"results": []}
+    with Engine() as engine, step_bar("Looking for faces", quiet=as_json) as report:
+        for step in translate(engine, request):
+            if isinstance(step, Progress):
+                report(step.done, step.total, step.message)
+            elif isinstance(step, CharacterResult):
+                data["sheet"] = str(_save_new(out, "sheet", to_png(step.sheet, step.recipe)))
+            else:
+                stem = f"{Path(step.photo_name).stem}-{step.animal}"
+                path = _save_new(out, stem, to_png(step.image, step.recipe))
+                data["results"].append(_result_row(str(photos[step.photo_index]), step, str(path)))
+    emit(data, as_json, _show_results)
+
+
+def _animals(names: str) -> tuple[str, ...]:
+    """"Chow Chow, lion" as the names of animals; none at all means all of them."""
+    if names.strip().lower() == "all":
+        return ()
+    wanted = tuple("_".join(name.lower().replace("-", " ").split()) for name in names.split(",") if name.strip())
+    if not wanted:
+        raise ValueError("Name the animals with commas between them, or say all.")
+    return wanted
+
+
+def _result_row(photo: str, cell: Any, path: str) -> dict[str, Any]:
+    scores = {"face_score": cell.face_score, "animal_score": cell.animal_score, "seconds": round(cell.seconds, 4)}
+    return {"photo": photo, "animal": cell.animal, "path": path, **scores, "verdicts": list(cell.verdicts), "study": cell.study}
+
+
+def _show_results(data: dict[str, Any]) -> None:
+    rows = [(r["photo"], r["animal"], "; ".join(r["verdicts"]), r["path"]) for r in data["results"]]
+    print_table("Characters", ("photo", "animal", "how it reads", "file"), rows)
+    print("sheet:", data["sheet"])
+
+
+def _save_new(folder: Path, stem: str, data: bytes) -> Path:
+    """Writes ``stem.png``, or ``stem-2.png`` and so on if there is one: two photos may have one name, and no file is replaced."""
+    from studio.core.files import is_full
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path, file = _open_new(folder, stem)
+        try:
+            with file:
+                file.write(data)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        mend = "make room on the disk" if is_full(error) else "choose another folder with --out"
+        raise ValueError(f"The pictures cannot be written to {folder} ({error.strerror}): {mend}.") from error
+    return path
+
+
+def _open_new(folder: Path, stem: str) -> tuple[Path, BinaryIO]:
+    for number in itertools.count(1):
+        path = folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png")
+        try:
+            return path, path.open("xb")
+        except FileExistsError:
+            continue
+    raise AssertionError("counting never ends")
+
+
+@evaluate.command("character")
+def evaluate_character(
+    data: Annotated[Path | None, typer.Option(help="Folder of the data packs.", exists=True, file_okay=False)] = None,
+    animals: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
+    save: Annotated[bool, typer.Option("--save", help="Put the figures into the models' cards.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure the face-to-animal networks on part 9 of the data packs, beside real animals."""
+    from studio.core.engine import Engine
+    from studio.train import evaluate as measure
+
+    results = []
+    with Engine() as engine, step_bar("Reading the packs", quiet=as_json) as report:
+        cards = _translators(engine.registry, _animals(animals))
+        try:
+            for figures in measure.evaluate_character(engine, cards, data, lambda done, total: report(done, total, "Translating")):
+                results.append(figures.to_dict())
+                if save:
+                    card = engine.registry.card(figures.card)
+                    engine.registry.add(replace(card, measures={**card.measures, **figures.measures()}))
+                    engine.registry.save()
+        except FileNotFoundError as error:
+            raise ValueError(str(error)) from error
+    emit({"results": results}, as_json, lambda _: print_table("Characters on part 9", *_figure_table(results)))
+
+
+def _translators(registry: Any, animals: tuple[str, ...]) -> list[Any]:
+    """The cards of these animals, of all if none is named. Raises ``ValueError``, listing the names, for one there is not."""
+    from studio.pipelines.character import list_animals
+
+    cards = {info.name: info.card for info in list_animals(registry)}
+    if unknown := [name for name in animals if name not in cards]:
+        raise ValueError(f"There is no animal {unknown[0]!r}; there is {', '.join(cards) or 'none yet'}.")
+    return [cards[name] for name in animals or cards]
+
+
+def _figure_table(results: Sequence[dict[str, Any]]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+    columns = "model", "named right", "(real)", "score(Y)", "(real)", "score(X)", "(real)", "diversity / real", "KID"
+    names = (
+        "named_right", "real_named_right", "animal_score", "real_animal_score", "face_score", "real_face_score",
+        "diversity_ratio", "kid",
+    )  # fmt: skip
+    return columns, [(r["card"], *(f"{r[name]:.3f}" for name in names)) for r in results]
 
 
 @app.command()
