@@ -122,11 +122,11 @@ def compile_openvino(module: nn.Module, example: Arrays, precision: str) -> byte
     import openvino
 
     names, tensors = list(example), tuple(torch.from_numpy(array) for array in example.values())
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing says that it is old; the newer export converts to a graph that is 20 % slower
-        model = openvino.convert_model(
-            _Positional(module, names), example_input=tensors, input=[tuple(tensor.shape) for tensor in tensors]
-        )
+        # OpenVINO would trace too, and run the network twice more to compare; the outputs are compared with fp32 anyway.
+        traced = torch.jit.trace(_Positional(module, names), tensors, strict=False, check_trace=False)
+        model = openvino.convert_model(traced, input=[tuple(tensor.shape) for tensor in tensors])
     blob = _core().compile_model(model, "CPU", _openvino_options(precision)).export_model()
     return blob if isinstance(blob, bytes) else blob.getvalue()
 
@@ -146,12 +146,11 @@ def candidates(device: torch.device) -> list[str]:
     return fast + autocast + (["openvino fp32"] if openvino else [])
 
 
-def make_form(name: str, module: nn.Module, device: torch.device, example: Arrays) -> Form:
-    """The form called ``name``, compiled for the shapes of ``example``. Raises whatever the compiler raises."""
+def make_form(name: str, module: nn.Module, device: torch.device, example: Arrays, outputs: list[str]) -> Form:
+    """The form called ``name``, compiled for the shapes of ``example``, giving ``outputs``. Raises whatever the compiler raises."""
     backend, precision = name.split()
     if backend == "torch":
         return TorchForm(module, device, {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision])
-    outputs = list(TorchForm(module, device, None)(example))
     return OpenVinoForm(compile_openvino(module, example, precision), list(example), outputs, precision)
 
 
@@ -200,7 +199,7 @@ def choose(module: nn.Module, shapes: ItemShapes, device: torch.device) -> Choic
     reference = [plain(arrays) for arrays in inputs]
     for name in candidates(device):
         try:
-            form = make_form(name, module, device, inputs[0])
+            form = make_form(name, module, device, inputs[0], list(reference[0]))
             reason = deviation([form(arrays) for arrays in inputs], reference)
         except Exception as error:  # a compiler that fails is a reason to do without it, whatever it raises
             reason = f"failed ({str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__})"
@@ -251,7 +250,7 @@ def _read(path: Path, module: nn.Module, device: torch.device) -> Choice | None:
         backend, precision = values["form"].split()
         if backend == "openvino":
             return Choice(OpenVinoForm(blob, values["inputs"], values["outputs"], precision), values["note"])
-        return Choice(make_form(values["form"], module, device, {}), values["note"])
+        return Choice(make_form(values["form"], module, device, {}, []), values["note"])
     except FileNotFoundError:
         return None
     except Exception as error:  # any damage, OpenVINO's refusal included, means the same: make it again
@@ -290,4 +289,6 @@ def compute(form: Form, arrays: Arrays, rows_per_pass: int) -> Arrays:
     for start in range(0, rows, rows_per_pass):
         chunk = {name: np.ascontiguousarray(array[start : start + rows_per_pass]) for name, array in arrays.items()}
         passes.append(form(chunk))
+        if any(value.ndim == 0 or len(value) != len(next(iter(chunk.values()))) for value in passes[-1].values()):
+            raise ValueError("The network's outputs do not have the batch size of its inputs.")
     return passes[0] if len(passes) == 1 else {name: np.concatenate([p[name] for p in passes]) for name in passes[0]}

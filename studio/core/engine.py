@@ -156,11 +156,13 @@ class Engine:
     # --- on the worker ----------------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        while self._wait_for_work():
-            self._end_stopped_jobs()
-            self._serve_waiting()
-            self._advance_next_job()
-        self._end_everything()
+        try:
+            while self._wait_for_work():
+                self._end_stopped_jobs()
+                self._serve_waiting()
+                self._advance_next_job()
+        finally:  # even after a mistake of ours nobody waits for ever
+            self._end_everything()
 
     def _wait_for_work(self) -> bool:
         with self._changed:
@@ -181,24 +183,28 @@ class Engine:
         try:
             outputs = self._compute(parts)
         except BaseException as error:
+            outputs = None
             if len(parts) == 1:
                 self._finish(parts[0].request, error)
-            else:
-                for part in parts:
-                    self._serve([part])
-            return
-        start = 0
-        for part in parts:
-            part.request.take({name: rows[start : start + part.rows] for name, rows in outputs.items()})
-            start += part.rows
-            if part.request.rows_left == 0:
-                self._finish(part.request)
+        if outputs is not None:
+            self._hand_out(parts, outputs)
+        elif len(parts) > 1:
+            for part in parts:
+                self._serve([part])
 
     def _compute(self, parts: list[_Part]) -> Arrays:
         request = parts[0].request
         form = self._networks.form(request.card, request.shapes)
         joined = {name: np.concatenate([part.array(name) for part in parts]) for name in request.arrays}
         return compute(form, joined, ROWS_PER_PASS[self.device.type])
+
+    def _hand_out(self, parts: list[_Part], outputs: Arrays) -> None:
+        start = 0
+        for part in parts:
+            part.request.take({name: rows[start : start + part.rows] for name, rows in outputs.items()}, part.rows)
+            start += part.rows
+            if part.request.rows_left == 0:
+                self._finish(part.request)
 
     def _finish(self, request: _Request, error: BaseException | None = None) -> None:
         with self._changed:
@@ -215,7 +221,7 @@ class Engine:
         with self._changed:
             job = self._jobs[0] if self._jobs else None
             self._jobs.rotate(-1)
-        if job and job.advance(Session(self, job)):
+        if job and job.advance(self):
             self._forget(job)
 
     def _end_stopped_jobs(self) -> None:
@@ -233,11 +239,11 @@ class Engine:
         job.announce_end()
 
     def _end_everything(self) -> None:
-        closed = RuntimeError(CLOSED)
         with self._changed:
+            self._closing = True
             requests, jobs = list(self._waiting), list(self._jobs)
         for job in jobs:
-            job.end(closed)
+            job.end(RuntimeError(CLOSED))
             self._forget(job)
         for request in requests:
             self._finish(request, RuntimeError(CLOSED))
@@ -305,12 +311,12 @@ class _Job:
         self._error: BaseException | None = None
         self._returned: Any = None
 
-    def advance(self, session: Session) -> bool:
+    def advance(self, engine: Engine) -> bool:
         """One step. Returns whether it was the last one."""
         try:
             with _gradients():
                 if self._steps is None:
-                    self._steps = self._fn(session)
+                    self._steps = self._fn(Session(engine, self))
                 value = next(self._steps)
         except StopIteration as stop:
             self._returned = stop.value
@@ -396,9 +402,9 @@ class _Request:
     def rows_left(self) -> int:
         return len(next(iter(self.arrays.values()))) - self.rows_done
 
-    def take(self, outputs: Arrays) -> None:
+    def take(self, outputs: Arrays, rows: int) -> None:
         self.parts.append(outputs)
-        self.rows_done += len(next(iter(outputs.values())))
+        self.rows_done += rows
 
     def finish(self, error: BaseException | None = None) -> None:
         if error is not None:
