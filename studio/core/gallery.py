@@ -470,7 +470,7 @@ class Gallery:
         """Writes ``change(row) -> {field: value}`` for each id and notes the inverse; an edit that changes nothing is none."""
         with self._writing() as db:
             noted = []
-            for item_id in dict.fromkeys(ids):
+            for item_id in dict.fromkeys(map(_checked_id, ids)):
                 self._item(item_id)
                 values = db.execute(f"SELECT {', '.join(_FIELDS)} FROM items WHERE id = ?", (item_id,)).fetchone()
                 row = dict(zip(_FIELDS, values, strict=True))

@@ -201,7 +201,8 @@ def _check_target(to: Path, old: Path) -> None:
 def _remove_gallery(folder: Path, keep_folder: bool = False) -> None:
     """Removes what a gallery keeps in a folder, and the folder if nothing of the artist's own is in it."""
     for name in ("gallery.db", "gallery.db-wal", "gallery.db-shm", _MARK):
-        (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
     for name in ("pictures", "sources"):
         if not (folder / name).is_symlink():
             shutil.rmtree(folder / name, ignore_errors=True)
