@@ -6,12 +6,10 @@ artist can mend is one line and exit code 2. Commands import what they need when
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -357,13 +355,13 @@ def _save_new(folder: Path, stem: str, data: bytes) -> Path:
 
 
 def _open_new(folder: Path, stem: str) -> tuple[Path, BinaryIO]:
-    for number in itertools.count(1):
-        path = folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png")
+    path, number = folder / f"{stem}.png", 1
+    while True:
         try:
             return path, path.open("xb")
         except FileExistsError:
-            continue
-    raise AssertionError("counting never ends")
+            number += 1
+            path = folder / f"{stem}-{number}.png"
 
 
 @evaluate.command("character")
@@ -381,12 +379,11 @@ def evaluate_character(
     with Engine() as engine, step_bar("Reading the packs", quiet=as_json) as report:
         cards = _translators(engine.registry, _animals(animals))
         try:
-            for figures in measure.evaluate_character(engine, cards, data, lambda done, total: report(done, total, "Translating")):
+            steps = measure.evaluate_character(engine, cards, data, lambda done, total: report(done, total, "Translating"))
+            for figures in steps:
                 results.append(figures.to_dict())
                 if save:
-                    card = engine.registry.card(figures.card)
-                    engine.registry.add(replace(card, measures={**card.measures, **figures.measures()}))
-                    engine.registry.save()
+                    measure.save_measures(engine.registry, figures)
         except FileNotFoundError as error:
             raise ValueError(str(error)) from error
     emit({"results": results}, as_json, lambda _: print_table("Characters on part 9", *_figure_table(results)))
@@ -403,12 +400,12 @@ def _translators(registry: Any, animals: tuple[str, ...]) -> list[Any]:
 
 
 def _figure_table(results: Sequence[dict[str, Any]]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
-    columns = "model", "named right", "(real)", "score(Y)", "(real)", "score(X)", "(real)", "diversity / real", "KID"
+    columns = "animal", "named right", "real", "score(Y)", "real", "score(X)", "real", "varied", "KID"
     names = (
         "named_right", "real_named_right", "animal_score", "real_animal_score", "face_score", "real_face_score",
         "diversity_ratio", "kid",
     )  # fmt: skip
-    return columns, [(r["card"], *(f"{r[name]:.3f}" for name in names)) for r in results]
+    return columns, [(r["animal"], *(f"{r[name]:.3f}" for name in names)) for r in results]
 
 
 @app.command()

@@ -50,7 +50,7 @@ class FaceChoice:
     """Which face of a photo is meant: one of those found (``index`` 0 is the largest) or its eyes, (x, y) in the photo's pixels.
 
     The eyes are the left and the right one as one looks at the upright face; in a photo that stands on its head the left one
-    lies on the right. :meth:`clicked` puts two clicks in order.
+    lies on the right.
 
     Raises:
         ValueError: neither or both are given, or they cannot be a face.
@@ -66,11 +66,6 @@ class FaceChoice:
             object.__setattr__(self, "eyes", _two_eyes(self.eyes))
         elif not isinstance(self.index, int) or self.index < 0:
             raise ValueError("Faces are numbered from 1: choose one of those found in the photo.")
-
-    @classmethod
-    def clicked(cls, first: Point, second: Point) -> FaceChoice:
-        """The upright face whose eyes were clicked in whatever order."""
-        return cls(eyes=tuple(sorted((first, second))))
 
 
 @dataclass(frozen=True)

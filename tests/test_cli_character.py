@@ -1,0 +1,157 @@
+"""`python -m studio character` and `evaluate character`: what is on stdout, on stderr, on the disk, and the exit code."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from studio import cli
+from studio.core import engine as engine_module
+from studio.core.faces import Face
+from studio.core.images import open_photo
+from studio.core.recipe import Recipe
+from studio.pipelines import character
+from tests.fakes import JUDGE, FakeEngine, translator
+
+EYES = np.array([[203, 110], [246, 108]], np.float32)  # of the astronaut, px
+
+
+@pytest.fixture
+def studio(tmp_path, monkeypatch):
+    """A lion and a fox; every photo but a grey one shows one face."""
+    monkeypatch.chdir(tmp_path)
+    fake = FakeEngine(tmp_path, [translator("lion"), translator("fox", study="few pictures"), JUDGE])
+    monkeypatch.setattr(engine_module, "Engine", lambda: fake)
+    face = Face(EYES, (180, 60, 90, 90), 0.9)
+    monkeypatch.setattr(character, "find_faces", lambda engine, rgb: (face,) if rgb.std() > 0 else ())
+    return fake
+
+
+@pytest.fixture
+def anna(tmp_path) -> Path:
+    return save(tmp_path / "anna.png", data.astronaut())
+
+
+def save(path: Path, rgb: np.ndarray) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(rgb).save(path)
+    return path
+
+
+def run(capsys, *arguments) -> SimpleNamespace:
+    code = cli.main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return SimpleNamespace(code=code, out=out, err=err)
+
+
+def one_line(done: SimpleNamespace) -> str:
+    assert done.code == 2 and done.out == "" and done.err.count("\n") == 1
+    return done.err
+
+
+def test_json_alone_names_every_result(capsys, studio, anna, tmp_path):
+    done = run(capsys, "character", anna, "--animals", "all", "--out", tmp_path / "new" / "out", "--json")
+    assert done.code == 0 and done.err == ""
+    answer = json.loads(done.out)
+    assert [(row["photo"], row["animal"]) for row in answer["results"]] == [(str(anna), "lion"), (str(anna), "fox")]
+    lion = answer["results"][0]
+    assert lion["face_score"] in (0.0, 1.0) and 0 <= lion["animal_score"] <= 1 and lion["seconds"] > 0
+    assert [row["study"] for row in answer["results"]] == [None, "few pictures"]
+    assert Path(lion["path"]).name == "anna-lion.png" and Path(answer["sheet"]).name == "sheet.png"
+    assert Image.open(answer["sheet"]).size[0] > 3 * 128
+
+
+def test_a_saved_picture_carries_its_recipe(capsys, studio, anna):
+    answer = json.loads(run(capsys, "character", anna, "--animals", "lion", "--strength", "0.5", "--json").out)
+    recipe = Recipe.from_png(Path(answer["results"][0]["path"]))
+    assert recipe.parameters["animals"] == ["lion"] and recipe.parameters["strength"] == 0.5
+    assert recipe.inputs[0].sha256 == open_photo(anna).sha256 and recipe.inputs[0].eyes[0] == (203.0, 110.0)
+    assert Recipe.from_png(Path(answer["sheet"])).parameters == recipe.parameters
+
+
+def test_photos_of_one_name_and_results_of_another_day_are_not_replaced(capsys, studio, anna, tmp_path):
+    other = save(tmp_path / "more" / "anna.png", data.astronaut()[::-1])
+    out = tmp_path / "out"
+    first = json.loads(run(capsys, "character", anna, other, "--animals", "lion", "--out", out, "--json").out)
+    assert [Path(row["path"]).name for row in first["results"]] == ["anna-lion.png", "anna-lion-2.png"]
+    assert [row["photo"] for row in first["results"]] == [str(anna), str(other)]
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    run(capsys, "character", other, "--animals", "lion", "--out", out, "--json")
+    assert {name: (out / name).read_bytes() for name in before} == before
+    assert len(list(out.iterdir())) == 5
+
+
+def test_animals_may_be_named_as_people_write_them(capsys, studio, anna):
+    done = run(capsys, "character", anna, "--animals", " Lion, FOX,", "--json")
+    assert [row["animal"] for row in json.loads(done.out)["results"]] == ["lion", "fox"]
+    assert cli._animals("Chow Chow,egyptian-cat") == ("chow_chow", "egyptian_cat")
+
+
+def test_people_get_words(capsys, studio, anna, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    done = run(capsys, "character", anna)
+    assert done.code == 0 and "anna-fox.png" in done.out and "reads as" in done.out and "sheet.png" in done.out
+
+
+def test_a_photo_without_a_face_is_one_line_and_nothing_is_written(capsys, studio, tmp_path):
+    grey = save(tmp_path / "wall.png", np.full((64, 64, 3), 99, np.uint8))
+    line = one_line(run(capsys, "character", grey, "--out", tmp_path / "out", "--json"))
+    assert "No face was found in wall.png" in line and "centre" in line
+    assert not (tmp_path / "out").exists()
+    assert run(capsys, "character", grey, "--frame", "centre", "--out", tmp_path / "out", "--json").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--animals", "dragon"], "no animal 'dragon'; there is lion, fox"),
+        (["--animals", ","], "commas"),
+        (["--strength", "2"], "between 0"),
+        (["--strength", "much"], "--strength"),
+        (["--frame", "tight"], "frame"),
+        (["--face", "2"], "no face 2 in anna.png, which shows one face"),
+        (["--face", "0"], "--face"),
+        (["--face", "1", "--frame", "centre"], "auto"),
+    ],
+)
+def test_a_mistake_is_one_line(capsys, studio, anna, arguments, message):
+    assert message in one_line(run(capsys, "character", anna, "--json", *arguments))
+
+
+def test_a_photo_that_is_not_there_is_one_line(capsys, studio, anna, tmp_path):
+    assert "bob.png" in one_line(run(capsys, "character", anna, tmp_path / "bob.png", "--json"))
+    assert one_line(run(capsys, "character", tmp_path, "--json"))
+    assert one_line(run(capsys, "character", "--json"))
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(capsys, studio, anna):
+    assert "--out" in one_line(run(capsys, "character", anna, "--out", anna, "--json"))
+    assert "--out" in one_line(run(capsys, "character", anna, "--out", anna / "below", "--json"))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
+def test_a_full_disk_leaves_no_half_picture(capsys, studio, anna, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def open_full(folder, stem):
+        (folder / f"{stem}.png").write_bytes(b"half")
+        return folder / f"{stem}.png", open("/dev/full", "wb")
+
+    monkeypatch.setattr(cli, "_open_new", open_full)
+    line = one_line(run(capsys, "character", anna, "--out", out, "--json"))
+    assert "make room on the disk" in line and os.strerror(errno.ENOSPC) in line
+    assert not list(out.iterdir())
+
+
+def test_evaluating_without_the_packs_is_one_line(capsys, studio, tmp_path):
+    assert "faces128.zip" in one_line(run(capsys, "evaluate", "character", "--animals", "lion", "--data", tmp_path, "--json"))
+    assert "there is lion, fox" in one_line(run(capsys, "evaluate", "character", "--animals", "dragon", "--json"))
