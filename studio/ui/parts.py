@@ -1,0 +1,65 @@
+"""Widgets that every tab uses, and the way pictures take to the browser."""
+
+from __future__ import annotations
+
+import io
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+
+
+def asset(name: str) -> str:
+    """The text of a file in ``assets``."""
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
+def drawn(kind: str, elem_id: str, *events: str, value: Any = None) -> gr.HTML:
+    """A part of the page that ``assets/studio.js`` draws from a JSON value; it may trigger ``events``.
+
+    The template is constant: gradio then leaves the drawing alone when the value changes, so nothing jumps or blinks.
+    """
+    names = " ".join(f"'{event}'" for event in events)  # gradio knows an event by its quoted name in the script
+    script = f"imaginarium.{kind}(element, {{ trigger, watch, props }}); /* {names} */"
+    return gr.HTML(value, html_template="<!-- -->", js_on_load=script, apply_default_css=False, elem_id=elem_id)
+
+
+def served(data: bytes, name: str) -> dict[str, Any]:
+    """A file the visitor's browser may fetch, under an address that nobody else can guess."""
+    name = re.sub(r"[^\w. -]+", "_", name).strip(". ") or "picture"
+    path = save_bytes_to_cache(data, name, get_upload_folder())
+    return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
+
+
+def preview(rgb: np.ndarray, longest: int) -> bytes:
+    """``rgb`` uint8 (H, W, 3) as a small JPEG, for looking at only."""
+    image = Image.fromarray(rgb)
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=3)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=88)
+    return file.getvalue()
+
+
+@lru_cache(maxsize=32)
+def sample_preview(path: Path) -> dict[str, Any]:
+    """A shipped sample, small; made once for all visitors."""
+    with Image.open(path) as image:
+        return served(preview(np.asarray(image.convert("RGB")), 160), path.name)
+
+
+def note(text: str = "", error: bool = False) -> dict[str, Any]:
+    """A sentence shown where its cause is."""
+    return {"text": text, "error": error}
+
+
+def event_value(event: gr.EventData, name: str) -> Any:
+    """What the browser sent along with an event, or None; it is a stranger's word and needs a check."""
+    return event._data.get(name) if isinstance(event._data, dict) else None

@@ -1,0 +1,149 @@
+"""What the page knows behind the screen: the engine that all visitors share, and the desk of each visitor."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from studio.core.gallery import Gallery
+from studio.core.images import Photo, open_photo
+from studio.core.registry import Registry, default_registry
+from studio.core.workspace import Workspaces, WorkspaceError
+
+if TYPE_CHECKING:
+    from studio.core.engine import Engine
+
+log = logging.getLogger(__name__)
+
+# Photos up to this many pixels stay decoded between two runs; a larger one is read again when it is needed.
+KEPT_PIXELS = 4_000_000
+
+Eyes = tuple[tuple[float, float], tuple[float, float]]
+# A face's index, its two eyes in pixels, the middle of the photo, or None: the largest face.
+Choice = int | Eyes | Literal["centre"] | None
+
+
+def embedded_engine(device: str = "auto") -> Engine:
+    """The engine over the studio's own checkpoints. Imports torch, so it is called after the page answers."""
+    from studio.core.engine import Engine
+
+    return Engine(device=device)
+
+
+class Backstage:
+    """Makes the engine in the background, so that the page answers before torch is imported."""
+
+    def __init__(self, make_engine: Callable[[], Engine] = embedded_engine, registry: Registry | None = None):
+        self.registry = registry or default_registry()
+        self._make_engine = make_engine
+        self._engine: Engine | None = None
+        self._trouble: Exception | None = None
+        self._ready = threading.Event()
+        self._folder = Path(tempfile.mkdtemp(prefix="imaginarium-"))
+        self._workspaces = Workspaces(self._folder, public=True)
+
+    def start(self, *warm_ups: Callable[[Engine], None]) -> None:
+        """Makes the engine, then runs the tabs' own warm-ups, all in one background thread."""
+        threading.Thread(target=self._run, args=(warm_ups,), name="warm-up", daemon=True).start()
+
+    def _run(self, warm_ups: tuple[Callable[[Engine], None], ...]) -> None:
+        try:
+            self._engine = self._make_engine()
+        except Exception as error:  # whatever it is, every visitor's next click must say it
+            self._trouble = error
+            log.exception("The engine could not be started")
+        finally:
+            self._ready.set()
+        for warm_up in warm_ups if self._engine else ():
+            try:
+                warm_up(self._engine)
+            except Exception:  # a first picture that fails must not keep the page from working
+                log.exception("A tab could not warm up")
+
+    @property
+    def ready(self) -> bool:
+        """The engine stands, or could not be made."""
+        return self._ready.is_set()
+
+    def engine(self) -> Engine:
+        """The engine; waits until it stands. Raises ``RuntimeError`` with the reason if it could not be made."""
+        self._ready.wait()
+        if self._engine is None:
+            raise RuntimeError(f"The studio could not start its networks: {self._trouble}")
+        return self._engine
+
+    def gallery(self, desk: Desk) -> Gallery:
+        """The gallery of the desk's visit; a new one on first use or after it expired."""
+        try:
+            return self._workspaces.open(desk.token).gallery
+        except WorkspaceError:
+            desk.token, workspace = self._workspaces.create()
+            return workspace.gallery
+
+    def close(self) -> None:
+        """Ends the engine and removes the visits' galleries from the disk."""
+        if self._engine is not None:
+            self._engine.close()
+        self._workspaces.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@dataclass
+class Slot:
+    """A photo on the desk. ``path`` is where its upload lies; ``faces`` is None until they are searched."""
+
+    id: str
+    name: str
+    path: Path
+    sha256: str
+    size: tuple[int, int]
+    faces: tuple[Any, ...] | None = None
+    choice: Choice = None
+    is_sample: bool = False
+    pictures: dict[str, Any] = field(default_factory=dict)
+    crop: tuple[Eyes, dict[str, Any]] | None = None
+    _photo: Photo | None = None
+
+    @classmethod
+    def open(cls, path: Path, name: str, is_sample: bool = False) -> Slot:
+        """Raises ``PhotoError``."""
+        photo = open_photo(path, name)
+        height, width = photo.rgb.shape[:2]
+        slot = cls(secrets.token_hex(6), photo.name, path, photo.sha256, (width, height), is_sample=is_sample)
+        slot._keep(photo)
+        return slot
+
+    def photo(self) -> Photo:
+        """The decoded photo. Raises ``PhotoError`` if its upload is gone."""
+        photo = self._photo or open_photo(self.path, self.name)
+        self._keep(photo)
+        return photo
+
+    def _keep(self, photo: Photo) -> None:
+        if photo.rgb.shape[0] * photo.rgb.shape[1] <= KEPT_PIXELS:
+            self._photo = photo
+
+
+@dataclass
+class Desk:
+    """One visitor's photos, results and gallery; lives in the session and nowhere else."""
+
+    slots: list[Slot] = field(default_factory=list)
+    sheet: dict[str, Any] = field(default_factory=dict)
+    strip: list[dict[str, Any]] = field(default_factory=list)
+    sheet_png: bytes | None = None
+    token: str = ""
+    stopped: bool = False
+    run: int = 0
+    exports: int = 0
+
+    def slot(self, slot_id: object) -> Slot | None:
+        """The photo of that id, or None if it was removed meanwhile."""
+        return next((slot for slot in self.slots if slot.id == slot_id), None)

@@ -1,0 +1,116 @@
+"""The page around the tabs: header, panes, inspector, gallery strip. A new tab is one line in ``TABS``."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gradio as gr
+
+from studio.ui.parts import asset, drawn
+from studio.ui.session import Backstage, Desk
+from studio.ui.tabs.character import CharacterTab
+
+TABS = (CharacterTab,)
+
+STATUS_SECONDS = 5.0
+CACHE_SWEEP_SECONDS, CACHE_LIFE_SECONDS = 3600, 86_400
+SESSION_SECONDS = 6 * 3600
+
+_FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
+_MONO = ["ui-monospace", "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", "monospace"]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What the page offers to every tab: the visitor's desk, the gallery strip, and the courier that brings downloads."""
+
+    desk: gr.State
+    strip: gr.HTML
+    courier: gr.HTML
+
+
+class Tab(Protocol):
+    """A tab: ``id`` and ``title`` for the header, ``build`` inside its pane, ``warm_up`` once the engine stands."""
+
+    id: str
+    title: str
+
+    def __init__(self, backstage: Backstage): ...
+
+    def build(self, shell: Shell, page: gr.Blocks) -> None: ...
+
+    def warm_up(self, engine: Any) -> None: ...
+
+
+def build_page(backstage: Backstage, shared: str = "on this machine") -> tuple[gr.Blocks, list[Tab]]:
+    """The whole page and its tabs; ``shared`` says in the header who can reach it."""
+    tabs: list[Tab] = [tab(backstage) for tab in TABS]
+    sweep = (CACHE_SWEEP_SECONDS, CACHE_LIFE_SECONDS)
+    with gr.Blocks(title="Imaginarium", analytics_enabled=False, fill_width=True, delete_cache=sweep) as page:
+        desk = gr.State(lambda: Desk(), time_to_live=SESSION_SECONDS)
+        with gr.Column(elem_id="studio"):
+            with gr.Row(elem_id="header"):
+                gr.HTML(_brand(tabs), apply_default_css=False, elem_id="brand")
+                status = gr.HTML(_status(backstage, shared), apply_default_css=False, elem_id="status")
+            with gr.Row(elem_id="body"):
+                with gr.Column(elem_id="panes"):
+                    panes = _panes(tabs)
+                with gr.Column(elem_id="inspector"):
+                    gr.HTML(_INSPECTOR, apply_default_css=False)
+            strip = drawn("strip", "strip", "favourite")
+            courier = drawn("courier", "courier")
+        shell = Shell(desk, strip, courier)
+        for tab, pane in zip(tabs, panes, strict=True):
+            with pane:
+                tab.build(shell, page)
+        ticks = [page.load, gr.Timer(STATUS_SECONDS).tick]
+        gr.on(ticks, lambda: _status(backstage, shared), None, status, show_progress="hidden", queue=False, api_visibility="private")
+    return page, tabs
+
+
+def look() -> dict[str, Any]:
+    """Theme, style and script of the page, as ``launch`` takes them; nothing in them is fetched from elsewhere."""
+    accent = gr.themes.Color(
+        "#fff4ed", "#ffe6d5", "#feccaa", "#fdac74", "#fb8a3c", "#e8590c", "#c2410c", "#a3360c", "#822c12", "#692612", "#3b1208"
+    )  # fmt: skip
+    theme = gr.themes.Base(primary_hue=accent, neutral_hue="zinc", radius_size="md", font=_FONT, font_mono=_MONO)
+    head = f'<meta name="viewport" content="width=device-width, initial-scale=1"><script>{asset("studio.js")}</script>'
+    return {"theme": theme, "css": asset("studio.css"), "head": head}
+
+
+_INSPECTOR = (
+    '<button type="button" class="quiet" id="inspector-fold" aria-controls="inspector-body">Inspector</button>'
+    '<div id="inspector-body"></div>'
+)
+
+
+def _panes(tabs: list[Tab]) -> list[gr.Row]:
+    return [gr.Row(elem_id=f"tab-{tab.id}", elem_classes=["tab-pane", *(["on"] if n == 0 else [])]) for n, tab in enumerate(tabs)]
+
+
+def _brand(tabs: list[Tab]) -> str:
+    names = "".join(
+        f'<button type="button" role="tab" data-tab="{tab.id}" aria-selected="{"true" if n == 0 else "false"}">{tab.title}</button>'
+        for n, tab in enumerate(tabs)
+    )
+    return f'{asset("logo.svg")}<h1>Imaginarium</h1><nav role="tablist" aria-label="Tabs">{names}</nav>'
+
+
+def _status(backstage: Backstage, shared: str) -> str:
+    words = [*device_words(backstage), shared]
+    spans = "".join(f"<span>{html.escape(word)}</span>" for word in words)
+    return f'{spans}<button type="button" class="icon" id="keys-button" title="All keys (?)" aria-label="All keys">?</button>'
+
+
+def device_words(backstage: Backstage) -> list[str]:
+    """The device and what waits for it, in words."""
+    if not backstage.ready:
+        return ["warming up"]
+    try:
+        status = backstage.engine().status()
+    except RuntimeError:
+        return ["networks could not start"]
+    waiting = status.waiting
+    return [status.device, f"{waiting} waiting" if waiting else "idle"]

@@ -1,0 +1,29 @@
+"""Runs the studio as ``app.py`` does, on stand-in checkpoints: ``python studio_app.py FOLDER [flags of app.py]``."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+
+def main() -> None:
+    from studio.ui.serve import parse, private_cache
+
+    folder, settings = Path(sys.argv[1]), parse(sys.argv[2:])
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    private_cache()
+    from tests.ui.stand_ins import stand_in_store
+
+    from studio.core.engine import Engine
+    from studio.ui.serve import serve
+    from studio.ui.session import Backstage
+
+    folder.mkdir(parents=True, exist_ok=True)
+    store = stand_in_store(folder)
+    serve(Backstage(lambda: Engine("cpu", store=store), store.registry), settings)
+
+
+if __name__ == "__main__":
+    main()
