@@ -238,6 +238,22 @@ def test_a_failed_pull_keeps_the_good_file(store, hub):
     assert list(store.cache_dir.iterdir()) == [path] and store.locate(CARD) == path
 
 
+def test_a_bad_file_in_the_clients_shared_cache_does_not_come_back(store, hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "shared"))
+    bad = tmp_path / "shared" / "models--studio--weights" / "snapshots" / COMMIT / HUB["filename"]
+    bad.parent.mkdir(parents=True)
+    bad.write_bytes(BIG[::-1])
+    assert store.pull(CARD).read_bytes() == BIG
+
+
+def test_the_bytes_are_on_the_disk_before_the_name(store, hub, monkeypatch):
+    steps, sync, rename = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: steps.append("bytes") or sync(number))
+    monkeypatch.setattr(os, "replace", lambda *paths: steps.append("name") or rename(*paths))
+    store.pull(CARD)
+    assert steps[-2:] == ["bytes", "name"]
+
+
 def test_what_a_killed_pull_left_is_swept_and_never_counts(store, hub):
     left, fresh = store.cache_dir / ".pull-dead", store.cache_dir / ".pull-alive"
     for folder in (left, fresh):
@@ -293,11 +309,13 @@ def test_the_command_line_pulls_and_verifies(store, hub, capsys):
     assert main(["verify", "--json"]) == 0 and json.loads(capsys.readouterr().out)[0]["state"] == "ok"
 
 
-def test_the_command_line_says_what_is_wrong_in_one_line(store, hub, capsys):
-    hub.status = 503
+@pytest.mark.parametrize("fault", [{"status": 503}, {"cuts": [0] * 50}])
+def test_the_command_line_says_what_is_wrong_in_one_line(store, hub, capsys, caplog, fault):
+    vars(hub).update(fault)
     assert main(["pull", "tiny", "--json"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("error: tiny.safetensors cannot be pulled") and err.count("\n") == 1
+    assert not [record for record in caplog.records if record.name.startswith("huggingface_hub")]
 
 
 def test_a_process_of_its_own_respects_the_environment(tmp_path, hub):
