@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +20,7 @@ from studio.core import engine as engine_module
 from studio.core.faces import Face
 from studio.core.images import open_photo
 from studio.core.recipe import Recipe
+from studio.core.registry import default_registry
 from studio.pipelines import character
 from tests.fakes import JUDGE, FakeEngine, translator
 
@@ -155,3 +158,30 @@ def test_a_full_disk_leaves_no_half_picture(capsys, studio, anna, tmp_path, monk
 def test_evaluating_without_the_packs_is_one_line(capsys, studio, tmp_path):
     assert "faces128.zip" in one_line(run(capsys, "evaluate", "character", "--animals", "lion", "--data", tmp_path, "--json"))
     assert "there is lion, fox" in one_line(run(capsys, "evaluate", "character", "--animals", "dragon", "--json"))
+
+
+# --- the command as it is shipped -------------------------------------------------------------------------------------
+
+SHIPPED = character.list_animals(default_registry())
+
+
+def shipped(*arguments) -> SimpleNamespace:
+    root = Path(cli.__file__).resolve().parents[1]
+    command = [sys.executable, "-m", "studio", "character", *(str(argument) for argument in arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+@pytest.mark.skipif(not SHIPPED, reason="no networks are shipped")
+def test_the_shipped_studio_makes_every_animal_it_has(anna, tmp_path):
+    done = shipped(anna, "--out", tmp_path / "out", "--json")
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    assert [row["animal"] for row in answer["results"]] == [info.name for info in SHIPPED]
+    assert all(Image.open(row["path"]).format == "PNG" for row in answer["results"])
+
+
+@pytest.mark.skipif(not SHIPPED, reason="no networks are shipped")
+def test_the_shipped_studio_refuses_a_photo_without_a_face_in_one_line(tmp_path):
+    texture = save(tmp_path / "wall.png", data.brick())
+    assert "No face was found in wall.png" in one_line(shipped(texture, "--out", tmp_path / "out", "--json"))

@@ -59,5 +59,5 @@ def test_the_score_is_the_targets_probability(engine):
 
 
 def test_an_unknown_class_names_the_known_ones():
-    with pytest.raises(ValueError, match="'dragon'.*lion, tiger"):
+    with pytest.raises(ValueError, match=r"'dragon'.*lion, tiger"):
         class_score(np.ones((1, 2)), ("lion", "tiger"), "dragon")

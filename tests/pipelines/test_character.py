@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from skimage import data
 
+from studio.core.engine import Engine
 from studio.core.faces import Face, FaceError, align
 from studio.core.images import Photo, to_float
 from studio.core.recipe import Recipe
+from studio.core.registry import default_registry
 from studio.metrics.face_score import has_face
 from studio.pipelines import character
 from studio.pipelines.character import (
@@ -336,3 +338,48 @@ def test_a_forged_recipe_never_makes_a_forged_request(engine, faces, parameters)
 def test_a_forged_recipe_without_photos_is_refused(engine):
     with pytest.raises(ValueError, match="Add a photo"):
         request_from_recipe(Recipe(tab="character", verb="translate"), [photo()])
+
+
+# --- the networks that are shipped ------------------------------------------------------------------------------------
+
+SHIPPED = list_animals(default_registry())
+
+
+@pytest.fixture(scope="module")
+def studio():
+    with Engine() as engine:
+        yield engine
+
+
+def test_the_studio_comes_with_animals_and_a_judge_that_knows_them_all():
+    assert SHIPPED, "no card in pretrained/index.json translates a face"
+    assert {info.name for info in SHIPPED} <= set(default_registry().card("judge-animal").labels)
+
+
+@pytest.mark.parametrize("info", SHIPPED, ids=lambda info: info.card.id)
+def test_a_weak_network_is_marked_as_a_study(info):
+    measures = info.card.measures
+    good = measures["named_right"] >= 0.6 and measures["diversity_ratio"] >= 0.5
+    assert good or info.study, f"{info.card.id} misses its goals: its card has to say why it is a study"
+
+
+@pytest.mark.parametrize("info", SHIPPED, ids=lambda info: info.card.id)
+def test_a_shipped_network_keeps_the_photo_at_0_and_leaves_it_at_1(studio, info):
+    clicked = CharacterRequest((photo(),), (info.name,), strength=0, faces=(FaceChoice(eyes=EYES),))
+    kept, changed = (run(studio, replace(clicked, strength=strength)).translations[0] for strength in (0, 1))
+    assert kept.image.shape == (info.card.resolution, info.card.resolution, 3)
+
+    def difference(cell):
+        return np.abs(cell.image.astype(int) - cell.crop).mean()
+
+    assert difference(kept) < 16 < difference(changed)
+    assert 0 <= changed.animal_score <= 1 and len(changed.verdicts) == 2
+    np.testing.assert_array_equal(changed.image, run(studio, replace(clicked, strength=1)).translations[0].image)
+
+
+@pytest.mark.skipif(not default_registry().list_models("landmarks-64"), reason="the landmark network is not shipped")
+def test_a_shipped_studio_finds_the_astronaut_and_nobody_in_a_texture(studio):
+    (person, *_) = find_people(studio, photo())
+    eye_distance = EYES[1][0] - EYES[0][0]
+    assert np.abs(np.array(person.eyes) - EYES).max() < 0.15 * eye_distance
+    assert find_people(studio, photo(rgb=data.brick()[..., None].repeat(3, axis=2))) == ()
