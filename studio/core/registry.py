@@ -61,7 +61,7 @@ class Card:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Card:
-        """Raises ``ValueError`` for unknown or missing fields, in the hub entry too, and for a file name that leaves its folder."""
+        """Raises ``ValueError`` for unknown or missing fields, in its hub entry too, and a file name that leaves its folder."""
         known = {f.name for f in fields(cls)}
         if unknown := set(values) - known:
             raise ValueError(f"A card has fields nobody knows: {', '.join(sorted(unknown))}.")
