@@ -110,7 +110,7 @@ class Discriminator(nn.Module):
     Three halvings give overlapping patches, a fourth judges the whole arrangement, which textures alone cannot satisfy.
     """
 
-    def __init__(self, ndf: int = 48, domains: int = 1):
+    def __init__(self, ndf: int = 32, domains: int = 1):
         super().__init__()
         widths = [3, ndf, 2 * ndf, 4 * ndf]
         self.trunk = nn.ModuleList(

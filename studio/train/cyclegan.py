@@ -17,6 +17,7 @@ from torch import Tensor
 
 from studio.models.cyclegan import Discriminator, Generator, select_domains
 from studio.train.augment import diff_augment
+from studio.train.critics import FeatureDiscriminator, imagenet_trunk
 from studio.train.data import HEAD_MARGIN, MODEL_PARTS, VALIDATION_PARTS, Pack, Sampler, read_pack, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.loop import Settings, Trainer, tile
@@ -29,8 +30,10 @@ ANIMALS = (
 
 LAMBDA_CYCLE = 10.0  # Zhu et al., section 4
 LAMBDA_PHOTO = 5.0  # weight of the identity loss there; ours asks it of strength 0
+CRITICS = ("patch_animal", "feature_animal", "patch_face")
+PHOTO_EVERY = 3  # steps between those that ask for the photo back at strength 0
 FRONTAL_REPEATS = 4  # spiders come as whole animals; the few seen from the front look most like a face
-BASE_CONFIG = {"ngf": 32, "n_downs": 2, "n_blocks": 6}
+CONFIGS = {64: {"ngf": 16, "n_downs": 3, "n_blocks": 6}, 128: {"ngf": 32, "n_downs": 2, "n_blocks": 6}}
 
 
 def read_animal(animal: str, size: int, settings: Settings, parts: frozenset[int]) -> Pack:
@@ -62,10 +65,11 @@ class CycleGANTrainer(Trainer):
     def _build(self) -> None:
         domains = len(self.animals)
         self.networks = {
-            "to_animal": Generator(**BASE_CONFIG, domains=domains + 1),
-            "to_face": Generator(**BASE_CONFIG, domains=1),
-            "judge_animal": Discriminator(domains=domains),
-            "judge_face": Discriminator(domains=1),
+            "to_animal": Generator(**CONFIGS[self.size], domains=domains + 1),
+            "to_face": Generator(**CONFIGS[self.size], domains=1),
+            "patch_animal": Discriminator(domains=domains),
+            "feature_animal": FeatureDiscriminator(imagenet_trunk(self.settings.data), domains, self.size * 3 // 2),
+            "patch_face": Discriminator(domains=1),
         }
         if domains == 1:
             self._start_from_joint_run()
@@ -73,7 +77,7 @@ class CycleGANTrainer(Trainer):
             for network in self.networks.values():
                 network.compile()
         translators = [*self.networks["to_animal"].parameters(), *self.networks["to_face"].parameters()]
-        critics = [*self.networks["judge_animal"].parameters(), *self.networks["judge_face"].parameters()]
+        critics = [p for name in CRITICS for p in self.networks[name].parameters()]
         # Two time scales (Heusel et al. 2017) instead of the paper's one critic step on a pool of older translations.
         self.optimisers = {
             "translators": torch.optim.Adam(translators, 3e-4, betas=(0.5, 0.999)),
@@ -93,8 +97,9 @@ class CycleGANTrainer(Trainer):
         row = ANIMALS.index(self.animals[0])
         self.networks["to_animal"].load_state_dict(select_domains(weights("ema/to_animal/"), [0, row + 1]))
         self.networks["to_face"].load_state_dict(weights("network/to_face/"))
-        self.networks["judge_face"].load_state_dict(weights("network/judge_face/"))
-        self.networks["judge_animal"].load_state_dict(_select_heads(weights("network/judge_animal/"), row))
+        for name in CRITICS:
+            state_of = weights(f"network/{name}/")
+            self.networks[name].load_state_dict(state_of if name == "patch_face" else _select_heads(state_of, row))
 
     def step(self) -> dict[str, Tensor]:
         target = torch.randint(len(self.animals), (self.batch,), generator=self.generator, device=self.device)
@@ -106,39 +111,37 @@ class CycleGANTrainer(Trainer):
     def _train_translators(self, face: Tensor, animal: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         to_animal, to_face = self.networks["to_animal"], self.networks["to_face"]
         strength = F.one_hot(target, len(self.animals)).float()
-        half = self.batch // 2
-        # Half a batch keeps the photo at strength 0 (our form of the identity loss).
-        made = to_animal(torch.cat([face, face[:half]]), torch.cat([strength, torch.zeros_like(strength[:half])]))
-        as_animal, as_itself = made[: self.batch], made[self.batch :]
+        as_animal = to_animal(face, strength)
         back = to_face(torch.cat([as_animal, animal]), animal.new_zeros(2 * self.batch, 0))
         face_again, as_face = back[: self.batch], back[self.batch :]
         animal_again = to_animal(as_face, strength)
-        losses = {
-            "gan_animal": self._adversarial("judge_animal", as_animal, target, real=True),
-            "gan_face": self._adversarial("judge_face", as_face, torch.zeros_like(target), real=True),
-            "cycle": F.l1_loss(face_again, face) + F.l1_loss(animal_again, animal),
-            "photo": F.l1_loss(as_itself, face[:half]),
-        }
-        total = losses["gan_animal"] + losses["gan_face"] + LAMBDA_CYCLE * losses["cycle"] + LAMBDA_PHOTO * losses["photo"]
+        losses = {f"gan_{n}": self._adversarial(n, as_animal, target, True) for n in ("patch_animal", "feature_animal")}
+        losses["gan_patch_face"] = self._adversarial("patch_face", as_face, torch.zeros_like(target), True)
+        losses["cycle"] = F.l1_loss(face_again, face) + F.l1_loss(animal_again, animal)
+        total = sum(losses[f"gan_{n}"] for n in CRITICS) + LAMBDA_CYCLE * losses["cycle"]
+        if self.steps % PHOTO_EVERY == 0:
+            photo = F.l1_loss(to_animal(face, torch.zeros_like(strength)), face)
+            total = total + LAMBDA_PHOTO * photo
         self.optimisers["translators"].zero_grad()
         self.fabric.backward(total)
         self.optimisers["translators"].step()
         return {k: v.detach() for k, v in losses.items()}, as_animal.detach(), as_face.detach()
 
     def _train_critics(self, face: Tensor, animal: Tensor, as_animal: Tensor, as_face: Tensor, target: Tensor) -> dict[str, Tensor]:
-        none = torch.zeros_like(target)
         losses = {}
-        for judge, true, made, domain in (("judge_animal", animal, as_animal, target), ("judge_face", face, as_face, none)):
-            losses[judge] = self._adversarial(judge, true, domain, real=True) + self._adversarial(judge, made, domain, real=False)
+        for critic in CRITICS:
+            true, made, domain = (face, as_face, torch.zeros_like(target)) if critic == "patch_face" else (animal, as_animal, target)
+            both = self._adversarial(critic, true, domain, True) + self._adversarial(critic, made, domain, False)
+            losses[critic] = both
         self.optimisers["critics"].zero_grad()
-        self.fabric.backward(losses["judge_animal"] + losses["judge_face"])
+        self.fabric.backward(sum(losses.values()))
         self.optimisers["critics"].step()
         return {k: v.detach() for k, v in losses.items()}
 
-    def _adversarial(self, judge: str, images: Tensor, domain: Tensor, real: bool) -> Tensor:
-        """Least squares (Mao et al. 2017): the judge's map against 1 for real (or to be taken for real), 0 for made."""
-        policy = "translation,cutout" if judge == "judge_face" else "colour,translation,cutout"
-        return ((self.networks[judge](diff_augment(images, policy), domain).float() - float(real)) ** 2).mean()
+    def _adversarial(self, critic: str, images: Tensor, domain: Tensor, real: bool) -> Tensor:
+        """Least squares (Mao et al. 2017): the critic's map against 1 for real (or to be taken for real), 0 for made."""
+        policy = "translation,cutout" if critic == "patch_face" else "colour,translation,cutout"
+        return ((self.networks[critic](diff_augment(images, policy), domain).float() - float(real)) ** 2).mean()
 
     @torch.no_grad()
     def grid(self) -> Image.Image:
@@ -160,22 +163,21 @@ class CycleGANTrainer(Trainer):
                 resolution=self.size,
                 frame="head",
                 domains=("face", animal),
-                config=BASE_CONFIG,
+                config=CONFIGS[self.size],
                 measures=measures,
                 training={"recipe": self.name, "images": self.images, "pictures": self.counts[animal], "data": "faces128, animals160"},
             )
 
 
 def _select_heads(state: dict[str, Tensor], row: int) -> dict[str, Tensor]:
-    """A discriminator's weights with one domain's heads. Spectral norm divides a head by its norm: carry that norm over."""
+    """A critic's weights with one domain's heads. Spectral norm's vectors of a head with one output are known."""
     selected = dict(state)
-    for head in ("patch_head", "global_head"):
-        prefix = f"{head}.parametrizations.weight"
-        weight = state[f"{prefix}.original"]
-        selected[f"{prefix}.original"] = weight[row : row + 1].clone()
-        selected[f"{head}.bias"] = state[f"{head}.bias"][row : row + 1].clone()
-        u = f"{prefix}.0._u"
-        selected[u] = torch.ones(1)
-        row_vector = weight[row].flatten()
-        selected[f"{prefix}.0._v"] = row_vector / row_vector.norm().clamp_min(1e-12)
+    for key, weight in state.items():
+        if "head" in key and key.endswith(".original"):
+            prefix = key.removesuffix("parametrizations.weight.original")
+            selected[key] = weight[row : row + 1].clone()
+            selected[f"{prefix}bias"] = state[f"{prefix}bias"][row : row + 1].clone()
+            selected[f"{prefix}parametrizations.weight.0._u"] = torch.ones(1)
+            flat = weight[row].flatten()
+            selected[f"{prefix}parametrizations.weight.0._v"] = flat / flat.norm().clamp_min(1e-12)
     return selected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from studio.core.registry import Card
+from studio.core.registry import Card, Registry
 
 LICENCE = "research-only (trained on research-only pictures)"
 
@@ -39,3 +40,19 @@ def write_checkpoint(
     )
     (folder / f"{card_id}.json").write_text(json.dumps(card.to_dict(), indent=1) + "\n")
     return card
+
+
+def ship(folder: Path, registry: Registry) -> list[Card]:
+    """Moves the checkpoints of a run's ``export`` folder in beside the index and enters their cards.
+
+    Raises:
+        FileNotFoundError: the folder holds no checkpoint.
+    """
+    cards = [Card.from_dict(json.loads(path.read_text())) for path in sorted(Path(folder).glob("*.json"))]
+    if not cards:
+        raise FileNotFoundError(f"{folder} holds no checkpoint to ship: train first.")
+    for card in cards:
+        shutil.copyfile(folder / card.file, registry.index.parent / card.file)
+        registry.add(card)
+    registry.save()
+    return cards

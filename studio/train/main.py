@@ -20,8 +20,12 @@ def _cyclegan(settings: Settings, name: str) -> Trainer:
 def recipes() -> dict[str, Callable[[Settings, str], Trainer]]:
     """Every recipe's name and what makes its trainer."""
     from studio.train.cyclegan import ANIMALS
+    from studio.train.judges import JUDGES
+    from studio.train.landmarks import LandmarkTrainer
 
-    return {f"cyclegan-{animal}-{size}": _cyclegan for size in (64, 128) for animal in ("base", *ANIMALS)}
+    judges = {name: (lambda settings, name: JUDGES[name](settings)) for name in JUDGES}
+    translators = {f"cyclegan-{animal}-{size}": _cyclegan for size in (64, 128) for animal in ("base", *ANIMALS)}
+    return {LandmarkTrainer.name: lambda settings, name: LandmarkTrainer(settings), **judges, **translators}
 
 
 def train(name: str, settings: Settings) -> dict:

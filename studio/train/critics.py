@@ -1,0 +1,70 @@
+"""Critics that only training needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from studio.models.judges import MobileNet
+
+IMAGENET = "mobilenet_v1_imagenet.safetensors"
+
+
+def find_imagenet(data: Path | None) -> Path:
+    """The ImageNet MobileNet weights, in the data folder or in ``weights`` beside it.
+
+    Raises:
+        FileNotFoundError: they are in neither.
+    """
+    root = Path(__file__).resolve().parents[2]
+    folders = [data, data.parent / "weights"] if data else [root / "data", root.parent / "shared" / "weights"]
+    for folder in folders:
+        if (folder / IMAGENET).is_file():
+            return folder / IMAGENET
+    raise FileNotFoundError(f"{IMAGENET} is not in {' or '.join(map(str, folders))}.")
+
+
+def imagenet_trunk(data: Path | None) -> MobileNet:
+    """A MobileNet trunk with its ImageNet weights, in evaluation mode. Raises ``FileNotFoundError`` without the file."""
+    trunk = MobileNet().eval()
+    weights = load_file(find_imagenet(data))
+    counters = {k: v for k, v in trunk.state_dict().items() if k.endswith("num_batches_tracked")}
+    trunk.load_state_dict({k: weights[k] for k in trunk.state_dict() if k not in counters} | counters)
+    return trunk
+
+
+class FeatureDiscriminator(nn.Module):
+    """Judges pictures by frozen ImageNet features (Projected GANs, Sauer et al. 2021), one answer per domain and place.
+
+    Deep features tell an animal from a face of the same colours, which a patch critic learns only slowly.
+
+    Args:
+        trunk: frozen; kept out of the state, since its file has it.
+        size: pictures are resized to this side in px first.
+    """
+
+    widths = (128, 256, 512)  # the trunk's maps at /4, /8 and /16
+
+    def __init__(self, trunk: MobileNet, domains: int = 1, size: int = 96, hidden: int = 64):
+        super().__init__()
+        self._trunk = (trunk.requires_grad_(False),)  # a tuple hides it from state_dict
+        self.size = size
+        self.bodies = nn.ModuleList(spectral_norm(nn.Conv2d(w, hidden, 1)) for w in self.widths)
+        self.middles = nn.ModuleList(spectral_norm(nn.Conv2d(hidden, hidden, 3, 1, 1)) for _ in self.widths)
+        self.heads = nn.ModuleList(spectral_norm(nn.Conv2d(hidden, domains, 1)) for _ in self.widths)
+
+    def forward(self, image: Tensor, domain: Tensor) -> Tensor:
+        """``image`` (B, 3, H, W) in [-1, 1], ``domain`` (B,) int64 -> logits (B, N) of all places of the three maps."""
+        trunk = self._trunk[0].to(image.device)
+        maps = trunk(F.interpolate(image, size=self.size, mode="bilinear", align_corners=False))[1:]
+        rows = torch.arange(len(image), device=image.device)
+        answers = []
+        for features, body, middle, head in zip(maps, self.bodies, self.middles, self.heads, strict=True):
+            x = F.leaky_relu(middle(F.leaky_relu(body(features), 0.2)), 0.2)
+            answers.append(head(x)[rows, domain].flatten(1))
+        return torch.cat(answers, 1)

@@ -1,0 +1,286 @@
+"""Trains the judges on parts 7 and 8, pictures no generator has seen; each states its accuracy on part 9."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from studio.models.judges import Judge
+from studio.train.augment import similarity_crops
+from studio.train.critics import imagenet_trunk
+from studio.train.data import JUDGE_PARTS, VALIDATION_PARTS, Pack, read_pack, to_unit
+from studio.train.export import write_checkpoint
+from studio.train.loop import Settings, Trainer, tile
+
+FROZEN = ("conv1", *(f"conv_{kind}_{k}" for kind in ("dw", "pw") for k in (1, 2, 3)))
+LEARNING_RATE = 5e-4
+FIRST_ATTRIBUTE = "5_o_Clock_Shadow"
+ETHNICITIES = ("White", "Black", "Asian", "Indian", "Others")
+
+
+class JudgeTrainer(Trainer):
+    """Fine-tunes an ImageNet MobileNet with its norms and first layers frozen; subclasses bring pictures, loss and measures."""
+
+    size = 128
+    batch = images_per_step = 32
+    ema_half_life = 1_000.0
+    outputs = 0
+    embedding = 0
+    features = False
+    frame = ""
+    labels: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    sources = ""
+
+    def __init__(self, settings: Settings):
+        super().__init__(settings)
+        self.read(settings)
+        network = Judge(self.outputs, self.embedding, self.features)
+        network.trunk = imagenet_trunk(settings.data)
+        for name, parameter in network.trunk.named_parameters():
+            parameter.requires_grad_("_bn" not in name and not name.removesuffix(".weight") in FROZEN)
+        network.trunk.eval()
+        self.networks = {"judge": network, **self.extra_networks()}
+        trained = [p for n in self.networks.values() for p in n.parameters() if p.requires_grad]
+        self.optimisers = {"judge": torch.optim.AdamW(trained, LEARNING_RATE, weight_decay=0.02)}
+        self.ready("judge")
+
+    def read(self, settings: Settings) -> None:
+        """Fills ``train`` and ``validation`` (pictures) and their targets."""
+        raise NotImplementedError
+
+    def extra_networks(self) -> dict[str, torch.nn.Module]:
+        """Networks that are trained along and not shipped."""
+        return {}
+
+    def loss(self, answer: dict[str, Tensor], index: Tensor) -> Tensor:
+        """The loss for training pictures ``index``."""
+        raise NotImplementedError
+
+    def schedule(self) -> None:
+        rate = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * min(1.0, self.images / self.total_images))) + 1e-6
+        for group in self.optimisers["judge"].param_groups:
+            group["lr"] = rate
+
+    def _uniform(self, *shape: int) -> Tensor:
+        return 2 * torch.rand(*shape, generator=self.generator, device=self.device) - 1
+
+    def augment(self, images: Tensor) -> Tensor:
+        """Mirrors, small similarity transforms, light, and the softness of small or generated pictures."""
+        count, size = len(images), images.shape[-1]
+        centre = size / 2 + 0.06 * size * self._uniform(count, 2)
+        side = size * (0.95 + 0.12 * self._uniform(count))
+        images = similarity_crops(images, centre, side, 0.15 * self._uniform(count), size)[0]
+        small = size // int(torch.randint(1, 4, (1,), generator=self.generator, device=self.device))
+        if small < size:
+            soft = F.interpolate(F.interpolate(images, size=small, mode="area"), size=size, mode="bilinear")
+            images = torch.where(self._uniform(count, 1, 1, 1) < 0, soft, images)
+        images = images * (1 + 0.25 * self._uniform(count, 1, 1, 1)) + 0.2 * self._uniform(count, 1, 1, 1)
+        return torch.where(self._uniform(count, 1, 1, 1) < 0, images.flip(3), images).clamp(-1, 1)
+
+    def draw(self) -> Tensor:
+        """Indices of the training pictures of a step."""
+        return torch.randint(len(self.train), (self.batch,), generator=self.generator, device=self.device)
+
+    def step(self) -> dict[str, Tensor]:
+        index = self.draw()
+        images = self.augment(to_unit(self.train[index]))
+        loss = self.loss(self.networks["judge"](images), index)
+        self.optimisers["judge"].zero_grad()
+        self.fabric.backward(loss)
+        self.optimisers["judge"].step()
+        return {"loss": loss.detach()}
+
+    @torch.no_grad()
+    def answers(self, images: Tensor, key: str) -> Tensor:
+        """The averaged network's answers for uint8 pictures."""
+        return torch.cat([self.ema["judge"](to_unit(chunk))[key].float() for chunk in images.split(64)])
+
+    def grid(self) -> Image.Image:
+        return tile([self.augment(to_unit(self.train[self.draw()]))[:16]])
+
+    def export(self, measures: dict[str, Any]) -> None:
+        write_checkpoint(
+            self.settings.out / "export",
+            card_id=self.name,
+            family="judges",
+            task="judge",
+            tensors={k: v for k, v in self.ema["judge"].state_dict().items() if not k.endswith("num_batches_tracked")},
+            resolution=self.size,
+            frame=self.frame,
+            domains=self.domains,
+            config={"outputs": self.outputs, "embedding": self.embedding, "features": self.features},
+            labels=self.labels,
+            measures=measures,
+            training={"recipe": self.name, "images": self.images, "data": self.sources, "start": "MobileNet v1, ImageNet, Apache-2.0"},
+        )
+
+
+class AnimalJudge(JudgeTrainer):
+    """Which of the sixteen animals a picture shows; classes are drawn equally often."""
+
+    name = "judge-animal"
+    total_images = 9_600
+    features = True
+    sources = "animals160, parts 7 and 8"
+
+    def read(self, settings: Settings) -> None:
+        pack = read_pack("animals160", self.size, settings.data)
+        self.labels = tuple(sorted({r["class"] for r in pack.rows}))
+        self.domains, self.outputs = self.labels, len(self.labels)
+        train, validation = pack.parts(JUDGE_PARTS), pack.parts(VALIDATION_PARTS)
+        self.train, self.target = train.images.to(self.device), self._classes(train)
+        self.validation, self.truth = validation.images.to(self.device), self._classes(validation)
+
+    def _classes(self, pack: Pack) -> Tensor:
+        return torch.tensor([self.labels.index(r["class"]) for r in pack.rows], device=self.device)
+
+    def draw(self) -> Tensor:
+        weights = (1.0 / torch.bincount(self.target).float())[self.target]
+        return torch.multinomial(weights, self.batch, True, generator=self.generator)
+
+    def loss(self, answer: dict[str, Tensor], index: Tensor) -> Tensor:
+        return F.cross_entropy(answer["logits"].float(), self.target[index], label_smoothing=0.1)
+
+    def evaluate(self) -> dict[str, Any]:
+        right = self.answers(self.validation, "logits").argmax(1) == self.truth
+        per_class = {n: round(float(right[self.truth == k].float().mean()), 3) for k, n in enumerate(self.labels)}
+        return {"accuracy": round(float(right.float().mean()), 4), "accuracy_per_class": per_class, "pictures": len(right)}
+
+
+class AttributeJudge(JudgeTrainer):
+    """CelebA's forty attributes from the portrait frame; not exclusive, so BCE."""
+
+    name = "judge-attributes"
+    total_images = 24_000
+    frame = "portrait"
+    domains = ("face",)
+    sources = "faces128 (CelebA) and faces64, parts 7 and 8"
+
+    def read(self, settings: Settings) -> None:
+        packs = [read_pack(n, self.size, settings.data, lambda row: row["source"] == "celeba") for n in ("faces128", "faces64")]
+        columns = list(packs[0].rows[0])
+        first = columns.index(FIRST_ATTRIBUTE)
+        self.labels = tuple(columns[first : first + 40])
+        self.outputs = 40
+        train = [p.parts(JUDGE_PARTS) for p in packs]
+        self.train = torch.cat([p.images for p in train]).to(self.device)
+        self.target = torch.cat([self._attributes(p) for p in train])
+        validation = packs[0].parts(VALIDATION_PARTS)
+        self.validation, self.truth = validation.images.to(self.device), self._attributes(validation)
+
+    def _attributes(self, pack: Pack) -> Tensor:
+        return torch.tensor([[float(r[a] == "1") for a in self.labels] for r in pack.rows], device=self.device)
+
+    def loss(self, answer: dict[str, Tensor], index: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(answer["logits"].float(), self.target[index])
+
+    def evaluate(self) -> dict[str, Any]:
+        logits = self.answers(self.validation, "logits")
+        accuracy = ((logits > 0) == (self.truth > 0.5)).float().mean(0)
+        majority = torch.maximum(self.truth.mean(0), 1 - self.truth.mean(0))
+        per = {n: round(float(a), 3) for n, a in zip(self.labels, accuracy, strict=True)}
+        return {
+            "accuracy": round(float(accuracy.mean()), 4),
+            "accuracy_of_guessing_the_majority": round(float(majority.mean()), 4),
+            "accuracy_per_attribute": per,
+            "pictures": len(logits),
+        }
+
+
+class DemographicsJudge(JudgeTrainer):
+    """Perceived gender, age and ethnicity group from the face frame: logits (male, age / 100, five groups)."""
+
+    name = "judge-demographics"
+    size = 96
+    total_images = 24_000
+    frame = "face"
+    domains = ("face",)
+    labels = ("male", "age", *ETHNICITIES)
+    outputs = len(labels)
+    sources = "faces_tight96, parts 7 and 8"
+
+    def read(self, settings: Settings) -> None:
+        pack = read_pack("faces_tight96", self.size, settings.data)
+        train, validation = pack.parts(JUDGE_PARTS), pack.parts(VALIDATION_PARTS)
+        self.train, self.target = train.images.to(self.device), self._targets(train)
+        self.validation, self.truth = validation.images.to(self.device), self._targets(validation)
+
+    def _targets(self, pack: Pack) -> Tensor:
+        """(N, 3): male 0/1, age / 100, index of the group."""
+        rows = [[float(r["gender"] == "M"), float(r["age"]) / 100, ETHNICITIES.index(r["ethnicity"])] for r in pack.rows]
+        return torch.tensor(rows, device=self.device)
+
+    def loss(self, answer: dict[str, Tensor], index: Tensor) -> Tensor:
+        logits, target = answer["logits"].float(), self.target[index]
+        gender = F.binary_cross_entropy_with_logits(logits[:, 0], target[:, 0])
+        age = F.smooth_l1_loss(logits[:, 1], target[:, 1], beta=0.05)
+        return gender + 5 * age + F.cross_entropy(logits[:, 2:], target[:, 2].long())
+
+    def evaluate(self) -> dict[str, Any]:
+        logits = self.answers(self.validation, "logits")
+        return {
+            "gender_accuracy": round(float(((logits[:, 0] > 0) == (self.truth[:, 0] > 0.5)).float().mean()), 4),
+            "age_mean_absolute_error_years": round(float(100 * (logits[:, 1] - self.truth[:, 1]).abs().mean()), 2),
+            "ethnicity_accuracy": round(float((logits[:, 2:].argmax(1) == self.truth[:, 2].long()).float().mean()), 4),
+            "pictures": len(logits),
+        }
+
+
+class IdentityJudge(JudgeTrainer):
+    """An embedding in which pictures of one person are close: large-margin cosine loss (CosFace, Wang et al. 2018, eq. 4)."""
+
+    name = "judge-identity"
+    size = 96
+    embedding = 128
+    total_images = 60_000
+    frame = "face"
+    domains = ("face",)
+    scale, margin = 24.0, 0.2
+    sources = "celeba_face160, parts 7 and 8"
+
+    def read(self, settings: Settings) -> None:
+        pack = read_pack("celeba_face160", self.size, settings.data)
+        train = pack.parts(JUDGE_PARTS)
+        people = sorted({r["identity"] for r in train.rows})
+        self.people = len(people)
+        self.train = train.images.to(self.device)
+        self.target = torch.tensor([people.index(r["identity"]) for r in train.rows], device=self.device)
+        validation = pack.parts(VALIDATION_PARTS)
+        self.validation = validation.images.to(self.device)
+        self.who = [r["identity"] for r in validation.rows]
+
+    def extra_networks(self) -> dict[str, torch.nn.Module]:
+        return {"people": torch.nn.Linear(self.embedding, self.people, bias=False)}
+
+    def loss(self, answer: dict[str, Tensor], index: Tensor) -> Tensor:
+        target = self.target[index]
+        weight = F.normalize(self.networks["people"].weight)
+        cosine = answer["embedding"].float() @ weight.T
+        return F.cross_entropy(self.scale * (cosine - self.margin * F.one_hot(target, self.people)), target)
+
+    def evaluate(self) -> dict[str, Any]:
+        """Verification on part 9: all pairs, one person or two; other pictures of most of these people were seen."""
+        embedding = self.answers(self.validation, "embedding").cpu()
+        first, second = torch.triu_indices(len(embedding), len(embedding), 1)
+        cosine = (embedding[first] * embedding[second]).sum(1)
+        same = torch.tensor([self.who[i] == self.who[j] for i, j in zip(first, second, strict=True)])
+        strangers = cosine[~same]
+        threshold = strangers.quantile(0.95) if len(strangers) < 2**24 else strangers[:: len(strangers) // 10**6].quantile(0.95)
+        return {
+            "verification_auc": round(float(roc_auc_score(same.numpy(), cosine.numpy())), 4),
+            "cosine_same": round(float(cosine[same].mean()), 3),
+            "cosine_different": round(float(strangers.mean()), 3),
+            "cosine_95_percent_of_strangers_below": round(float(threshold), 3),
+            "same_above_that": round(float((cosine[same] > threshold).float().mean()), 3),
+            "people_seen_in_training": True,
+        }
+
+
+JUDGES = {judge.name: judge for judge in (AnimalJudge, AttributeJudge, DemographicsJudge, IdentityJudge)}
