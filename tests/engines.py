@@ -37,12 +37,15 @@ class Mixer(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.first, self.second = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 3, 3, padding=1)
-        self.head = nn.Linear(16, 5)
+        widths = [3, 16, 16, 16, 16]
+        self.body = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.to_rgb, self.head = nn.Conv2d(16, 3, 3, padding=1), nn.Linear(16, 5)
 
     def forward(self, image: torch.Tensor, strength: torch.Tensor) -> dict[str, torch.Tensor]:
-        hidden = torch.relu(nn.functional.instance_norm(self.first(image)) * strength[:, :, None, None])
-        return {"picture": torch.tanh(self.second(hidden)), "logits": self.head(hidden.amax((2, 3)))}
+        hidden = image
+        for layer in self.body:
+            hidden = torch.relu(nn.functional.instance_norm(layer(hidden)) * (1 + strength[:, :, None, None]))
+        return {"picture": torch.tanh(self.to_rgb(hidden)), "logits": self.head(hidden.amax((2, 3)))}
 
 
 class Shapeless(nn.Module):
