@@ -24,7 +24,7 @@ from studio.core.registry import default_registry
 from studio.pipelines import character
 from tests.fakes import JUDGE, FakeEngine, translator
 
-EYES = np.array([[203, 110], [246, 108]], np.float32)  # of the astronaut, px
+EYES = np.array([[204.5, 101.5], [247.5, 104]], np.float32)  # of the astronaut, px
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def studio(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fake = FakeEngine(tmp_path, [translator("lion"), translator("fox", study="few pictures"), JUDGE])
     monkeypatch.setattr(engine_module, "Engine", lambda: fake)
-    face = Face(EYES, (180, 60, 90, 90), 0.9)
+    face = Face(EYES, (170, 50, 110, 110), 0.9)
     monkeypatch.setattr(character, "find_faces", lambda engine, rgb: (face,) if rgb.std() > 0 else ())
     return fake
 
@@ -76,7 +76,7 @@ def test_a_saved_picture_carries_its_recipe(capsys, studio, anna):
     answer = json.loads(run(capsys, "character", anna, "--animals", "lion", "--strength", "0.5", "--json").out)
     recipe = Recipe.from_png(Path(answer["results"][0]["path"]))
     assert recipe.parameters["animals"] == ["lion"] and recipe.parameters["strength"] == 0.5
-    assert recipe.inputs[0].sha256 == open_photo(anna).sha256 and recipe.inputs[0].eyes[0] == (203.0, 110.0)
+    assert recipe.inputs[0].sha256 == open_photo(anna).sha256 and recipe.inputs[0].eyes[0] == (204.5, 101.5)
     assert Recipe.from_png(Path(answer["sheet"])).parameters == recipe.parameters
 
 

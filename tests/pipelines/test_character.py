@@ -30,7 +30,7 @@ from studio.pipelines.character import (
 )
 from tests.fakes import JUDGE, FakeEngine, translator
 
-EYES = ((203.0, 110.0), (246.0, 108.0))  # of the astronaut, px
+EYES = ((204.5, 101.5), (247.5, 104.0))  # of the astronaut, px
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def engine(tmp_path):
 def faces(monkeypatch):
     """What the face finder finds: two people by default."""
     found = [
-        Face(np.array(EYES, np.float32), (180, 60, 90, 90), 0.9),
+        Face(np.array(EYES, np.float32), (170, 50, 110, 110), 0.9),
         Face(np.array([[20, 30], [40, 30]], np.float32), (9, 9, 40, 40), 0.8),
     ]
     monkeypatch.setattr(character, "find_faces", lambda engine, rgb: tuple(found))
@@ -274,7 +274,7 @@ def test_the_sheet_has_a_row_per_person_and_a_column_per_animal(engine, faces):
 def test_people_to_choose_from(engine, faces):
     people = find_people(engine, photo())
     assert [person.index for person in people] == [0, 1]
-    assert people[0].eyes == EYES and people[0].box == (180, 60, 90, 90)
+    assert people[0].eyes == EYES and people[0].box == (170, 50, 110, 110)
     np.testing.assert_array_equal(people[0].thumbnail, align(data.astronaut(), np.array(EYES), "portrait", 96).image)
     faces.clear()
     assert find_people(engine, photo()) == ()
