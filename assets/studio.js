@@ -30,7 +30,7 @@ window.imaginarium = (() => {
 
   // Everything that arrives (chosen, dropped, pasted, taken) goes through gradio's own upload: it checks size and place.
   function send(files) {
-    const input = document.querySelector("#upload input[type=file]") || document.querySelector("input#upload");
+    const input = byId("upload") && byId("upload").previousElementSibling; // gradio keeps the button's file input before it
     const list = [...files].filter((file) => file instanceof File);
     if (!input || !list.length) return;
     const transfer = new DataTransfer();
@@ -175,7 +175,7 @@ window.imaginarium = (() => {
 
   // ---------------------------------------------------------------- canvas
 
-  const viewer = { items: [], index: -1, columns: 1, node: null, onchange: () => {} };
+  const viewer = { items: [], index: -1, node: null, favourite: () => {} };
 
   function stage(root, { trigger, watch, props }) {
     const words = make("p", { className: "stage-words", role: "status", ariaLive: "polite" });
@@ -364,16 +364,17 @@ window.imaginarium = (() => {
   function strip(root, { trigger, watch, props }) {
     const row = make("div", { className: "strip-row", role: "list" });
     root.replaceChildren(row);
+    viewer.favourite = (item) => item && trigger("favourite", { id: item.id });
     const draw = () => {
       const items = props.value || [];
-      row.replaceChildren(...(items.length ? items.map((item) => stripCell(item, items, trigger))
+      row.replaceChildren(...(items.length ? items.map((item) => stripCell(item, items))
         : [make("p", { className: "hint", textContent: "Everything you make in this visit is kept here." })]));
     };
     watch("value", draw);
     draw();
   }
 
-  function stripCell(item, items, trigger) {
+  function stripCell(item, items) {
     return make("button", { type: "button", className: "strip-cell" + (item.favourite ? " favourite" : ""), title: item.title,
       ariaLabel: item.title, onclick: () => openViewer(items, item.id) }, make("img", { src: link(item.src), alt: "", loading: "lazy" }));
   }
@@ -391,7 +392,7 @@ window.imaginarium = (() => {
   }
 
   const KEYS = [["Enter", "Make"], ["Esc", "Stop, or back to all pictures"], ["← →", "Previous and next picture"],
-    ["D", "Download the picture"], ["?", "All keys"]];
+    ["F", "Mark the picture as a favourite"], ["D", "Download the picture"], ["?", "All keys"]];
 
   function showKeys() {
     dialog("Keys", make("dl", { className: "keys" }, ...KEYS.flatMap(([key, does]) =>
@@ -411,6 +412,7 @@ window.imaginarium = (() => {
     Escape: () => closeViewer() || press(".stop-button"),
     ArrowLeft: () => step(-1),
     ArrowRight: () => step(1),
+    f: () => viewer.favourite(currentItem()),
     d: () => download((currentItem() || {}).file),
     "?": showKeys,
   };
