@@ -39,7 +39,8 @@ WORK_SIDE = 640  # px, longest side of the picture that the cascades search
 SMALL_SIDE = 320  # px, smaller pictures are enlarged to this: the cascades know no face below 24 px
 MIN_NEIGHBOURS = 1  # of a cascade's hits; low, because the network sorts them out
 MAX_CANDIDATES = 48
-MIN_LOGIT = 0.0
+MAYBE_LOGIT = 0.0  # of a first, rough look: worth a second one
+FACE_LOGIT = 2.0  # of the second look; faces of the test photos have 2.5 and more
 MAX_SUPERSAMPLED = 4096  # px, side of the largest picture that is averaged down to a crop
 
 
@@ -279,13 +280,13 @@ def _judge(engine: Runs, rgb: np.ndarray, squares: list[_Square]) -> list[Face]:
     if not squares:
         return []
     eyes, logits = _look(engine, rgb, squares)
-    likely = [_around(e) for e, logit in zip(eyes, logits, strict=True) if logit > MIN_LOGIT]
+    likely = [_around(e) for e, logit in zip(eyes, logits, strict=True) if logit > MAYBE_LOGIT]
     if not likely:
         return []
     eyes, logits = _look(engine, rgb, likely)
     faces: list[Face] = []
     for i in np.argsort(-logits):
-        if logits[i] > MIN_LOGIT and not any(_same(eyes[i], face.eyes) for face in faces):
+        if logits[i] > FACE_LOGIT and not any(_same(eyes[i], face.eyes) for face in faces):
             faces.append(_face(eyes[i], float(logits[i]), rgb.shape))
     return faces
 
