@@ -1,36 +1,59 @@
-"""Names of recipes and how they are run, alone or side by side."""
+"""Names of recipes, and how they are run: alone in this process, or several side by side on one device."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from studio.train.loop import Settings, Trainer, run
 
-
-def _cyclegan(settings: Settings, name: str) -> Trainer:
-    from studio.train.cyclegan import ANIMALS, CycleGANTrainer
-
-    _, animal, size = name.rsplit("-", 2)
-    return CycleGANTrainer(settings, ANIMALS if animal == "base" else (animal,), int(size))
+Maker = Callable[[Settings], Trainer]
 
 
-def recipes() -> dict[str, Callable[[Settings, str], Trainer]]:
+def recipes() -> dict[str, Maker]:
     """Every recipe's name and what makes its trainer."""
-    from studio.train.cyclegan import ANIMALS
+    from studio.train.cyclegan import ANIMALS, CycleGANTrainer
     from studio.train.judges import JUDGES
     from studio.train.landmarks import LandmarkTrainer
 
-    judges = {name: (lambda settings, name: JUDGES[name](settings)) for name in JUDGES}
-    translators = {f"cyclegan-{animal}-{size}": _cyclegan for size in (64, 128) for animal in ("base", *ANIMALS)}
-    return {LandmarkTrainer.name: lambda settings, name: LandmarkTrainer(settings), **judges, **translators}
+    def translator(animals: tuple[str, ...], size: int) -> Maker:
+        return lambda settings: CycleGANTrainer(settings, animals, size)
+
+    makers: dict[str, Maker] = {LandmarkTrainer.name: LandmarkTrainer, **JUDGES}
+    for size in (64, 128):
+        makers[f"cyclegan-base-{size}"] = translator(ANIMALS, size)
+        makers |= {f"cyclegan-{animal}-{size}": translator((animal,), size) for animal in ANIMALS}
+    return makers
 
 
-def train(name: str, settings: Settings) -> dict:
-    """Trains one recipe in this process. Raises ``ValueError``, listing the names, for one that does not exist."""
+def maker(name: str) -> Maker:
+    """The recipe of that name. Raises ``ValueError``, listing the names, if there is none."""
     known = recipes()
     if name not in known:
         raise ValueError(f"There is no recipe {name!r}; there is {', '.join(sorted(known))}.")
-    return run(known[name](settings, name))
+    return known[name]
+
+
+def train(name: str, settings: Settings) -> dict[str, Any]:
+    """Trains one recipe in this process, in its own folder below ``settings.out``, and returns its measures."""
+    return run(maker(name)(replace(settings, out=settings.out / name)))
+
+
+def train_side_by_side(names: Sequence[str], arguments: Sequence[str], out: Path) -> int:
+    """One process a recipe, each with ``console.txt`` in its folder; returns how many failed."""
+    for name in names:
+        maker(name)
+    running = []
+    for name in names:
+        (out / name).mkdir(parents=True, exist_ok=True)
+        console = open(out / name / "console.txt", "a")  # noqa: SIM115 (the process owns it)
+        command = [sys.executable, "-m", "studio.train", name, "--out", str(out), *arguments]
+        running.append((name, subprocess.Popen(command, stdout=console, stderr=subprocess.STDOUT)))
+    failed = [name for name, process in running if process.wait()]
+    for name in failed:
+        print(f"{name} failed; {out / name / 'console.txt'} says why.", file=sys.stderr)
+    return len(failed)

@@ -1,0 +1,77 @@
+"""``python -m studio.train NAME... --minutes 9``: runs recipes, several side by side, and goes on where they stopped.
+
+Plain argparse, so that a training machine needs only what training needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments of a training run."""
+    parser = argparse.ArgumentParser(prog="python -m studio.train", description="Train the studio's networks.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="recipes; none lists them")
+    parser.add_argument("--minutes", type=float, default=9.0, help="wall-clock budget of this call (default 9)")
+    parser.add_argument("--data", type=Path, help="folder of the data packs")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs (default runs)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--accelerator", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--devices", type=int, default=1, help="GPUs per recipe")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads per recipe (default: torch's choice)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile; pays on a GPU, costs minutes on a CPU")
+    parser.add_argument("--ship", action="store_true", help="enter what was trained into pretrained/")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command; returns its exit code."""
+    from studio.train.main import recipes, train, train_side_by_side
+
+    options = parse(argv)
+    if not options.names:
+        print("\n".join(sorted(recipes())))
+        return 0
+    if len(options.names) > 1:
+        flags = [word for word in argv if word not in options.names]
+        # --out is given to each process anew, and shipping from several processes at once would lose cards.
+        return train_side_by_side(options.names, _without(flags, "--out", "--ship"), options.out) or _ship(options)
+    import torch
+
+    from studio.train.loop import Settings
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    settings = Settings(
+        options.out, options.minutes, options.data, options.seed, options.accelerator, options.devices, options.compile
+    )
+    train(options.names[0], settings)
+    return _ship(options)
+
+
+def _without(words: list[str], valued: str, plain: str) -> list[str]:
+    kept, skip = [], False
+    for word in words:
+        if skip or word == plain or word == valued:
+            skip = word == valued and not skip
+            continue
+        kept.append(word)
+    return kept
+
+
+def _ship(options: argparse.Namespace) -> int:
+    from studio.core.registry import Registry
+    from studio.train.export import ship
+
+    for name in options.names if options.ship else ():
+        print("shipped", *(card.id for card in ship(options.out / name / "export", Registry())))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")

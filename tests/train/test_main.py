@@ -1,0 +1,37 @@
+"""The command that trains."""
+
+import pytest
+
+from studio.train.__main__ import main, parse
+from studio.train.main import maker, recipes
+
+
+def test_recipes_cover_what_the_studio_ships():
+    names = set(recipes())
+    assert {"landmarks-64", "judge-animal", "judge-identity", "cyclegan-base-64", "cyclegan-tiger-128"} <= names
+
+
+def test_unknown_recipe_lists_what_exists():
+    with pytest.raises(ValueError, match="no recipe 'cyclegan-unicorn-64'; there is .*cyclegan-tiger-64"):
+        maker("cyclegan-unicorn-64")
+
+
+def test_no_name_lists_the_recipes(capsys):
+    assert main([]) == 0
+    assert capsys.readouterr().out.split() == sorted(recipes())
+
+
+def test_missing_data_is_one_line(tmp_path):
+    with pytest.raises(FileNotFoundError, match="faces128.zip is not in"):
+        main(["landmarks-64", "--data", str(tmp_path), "--out", str(tmp_path)])
+
+
+def test_side_by_side_runs_report_the_ones_that_fail(tmp_path, capsys):
+    code = main(["landmarks-64", "judge-animal", "--data", str(tmp_path), "--out", str(tmp_path / "runs"), "--minutes", "0"])
+    assert code == 2 and "console.txt" in capsys.readouterr().err
+    assert "is not in" in (tmp_path / "runs" / "landmarks-64" / "console.txt").read_text()
+
+
+def test_defaults():
+    options = parse(["landmarks-64"])
+    assert options.minutes == 9.0 and options.accelerator == "auto" and not options.ship
