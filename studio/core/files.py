@@ -75,10 +75,19 @@ def plain_files(folder: Path) -> list[str]:
         return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
 
 
-def remove_others(folder: Path, kept: set[str]) -> int:
-    """Removes what is not in ``kept``; of a link only the link. Folders stay: nothing of ours makes any. Returns how many."""
+def keep_only(folder: Path, names: set[str]) -> set[str]:
+    """Removes every other file, and of a link only the link; folders stay, for nothing of ours makes any.
+
+    Returns those of ``names`` that are there as plain files.
+    """
+    there, others = set(), []
     with os.scandir(folder) as entries:
-        others = [e.path for e in entries if e.name not in kept and not e.is_dir(follow_symlinks=False)]
-    for path in others:
-        Path(path).unlink(missing_ok=True)
-    return len(others)
+        for entry in entries:
+            if entry.name not in names:
+                others.append(entry)
+            elif entry.is_file(follow_symlinks=False):
+                there.add(entry.name)
+    for entry in others:
+        if not entry.is_dir(follow_symlinks=False):
+            Path(entry.path).unlink(missing_ok=True)
+    return there

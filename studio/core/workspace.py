@@ -200,12 +200,12 @@ def _check_target(to: Path, old: Path) -> None:
 
 def _remove_gallery(folder: Path, keep_folder: bool = False) -> None:
     """Removes what a gallery keeps in a folder, and the folder if nothing of the artist's own is in it."""
-    for name in ("gallery.db", "gallery.db-wal", "gallery.db-shm", _MARK):
-        with contextlib.suppress(OSError):
-            (folder / name).unlink()
     for name in ("pictures", "sources"):
         if not (folder / name).is_symlink():
             shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("gallery.db", "gallery.db-wal", "gallery.db-shm", _MARK):  # the mark last: cut short, this is done again
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
     if not keep_folder:
         with contextlib.suppress(OSError):
             folder.rmdir()

@@ -39,7 +39,7 @@ def write_for_ever(folder: Path, log: Path, seed: int) -> None:
         if chance.random() < 0.3:
             gallery.delete(kept.id)
             os.write(notes, f"-{kept.id}\n".encode())
-            gallery.purge()
+            gallery.purge(kept.id)
 
 
 def fork_writers(folder: Path, log: Path) -> None:
