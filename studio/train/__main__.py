@@ -27,10 +27,18 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def main(argv: list[str]) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command; returns its exit code, 2 after a mistake that one line on stderr explains."""
+    options = parse(argv)
+    try:
+        return _train(options, argv)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _train(options: argparse.Namespace, argv: list[str]) -> int:
     from studio.train.main import recipes, train, train_side_by_side
 
-    options = parse(argv)
     if not options.names:
         print("\n".join(sorted(recipes())))
         return 0
@@ -52,12 +60,14 @@ def main(argv: list[str]) -> int:
 
 
 def _without(words: list[str], valued: str, plain: str) -> list[str]:
-    kept, skip = [], False
-    for word in words:
-        if skip or word == plain or word == valued:
-            skip = word == valued and not skip
-            continue
-        kept.append(word)
+    """The words less the option ``valued`` with its value and the flag ``plain``."""
+    kept: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == valued:
+            next(rest, None)
+        elif word != plain:
+            kept.append(word)
     return kept
 
 
@@ -71,7 +81,4 @@ def _ship(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
+    sys.exit(main(sys.argv[1:]))

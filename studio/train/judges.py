@@ -158,7 +158,8 @@ class AttributeJudge(JudgeTrainer):
     """CelebA's forty attributes from the portrait frame; not exclusive, so BCE."""
 
     name = "judge-attributes"
-    total_images = 24_000
+    size = 96
+    total_images = 14_000
     frame = "portrait"
     domains = ("face",)
     sources = "faces128 (CelebA) and faces64, parts 7 and 8"
@@ -199,7 +200,7 @@ class DemographicsJudge(JudgeTrainer):
 
     name = "judge-demographics"
     size = 96
-    total_images = 24_000
+    total_images = 12_000
     frame = "face"
     domains = ("face",)
     labels = ("male", "age", *ETHNICITIES)
@@ -239,7 +240,7 @@ class IdentityJudge(JudgeTrainer):
     name = "judge-identity"
     size = 96
     embedding = 128
-    total_images = 60_000
+    total_images = 24_000
     frame = "face"
     domains = ("face",)
     scale, margin = 24.0, 0.2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from studio.train.__main__ import main, parse
+from studio.train.__main__ import _without, main, parse
 from studio.train.main import maker, recipes
 
 
@@ -21,9 +21,10 @@ def test_no_name_lists_the_recipes(capsys):
     assert capsys.readouterr().out.split() == sorted(recipes())
 
 
-def test_missing_data_is_one_line(tmp_path):
-    with pytest.raises(FileNotFoundError, match="faces128.zip is not in"):
-        main(["landmarks-64", "--data", str(tmp_path), "--out", str(tmp_path)])
+def test_missing_data_is_one_line(tmp_path, capsys):
+    assert main(["landmarks-64", "--data", str(tmp_path), "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "faces128.zip is not in" in error and "--data" in error
 
 
 def test_side_by_side_runs_report_the_ones_that_fail(tmp_path, capsys):
@@ -35,3 +36,7 @@ def test_side_by_side_runs_report_the_ones_that_fail(tmp_path, capsys):
 def test_defaults():
     options = parse(["landmarks-64"])
     assert options.minutes == 9.0 and options.accelerator == "auto" and not options.ship
+
+
+def test_options_given_anew_are_taken_out():
+    assert _without(["--out", "runs", "--minutes", "9", "--ship"], "--out", "--ship") == ["--minutes", "9"]
