@@ -23,6 +23,7 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]
 ItemIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Picture ids; `gallery list` lists them.")]
 CardIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Model ids; `models` lists them.")]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the pictures; made if it is not there.")]
 
 gallery = typer.Typer(help="The pictures this artist has kept.", no_args_is_help=True)
 app.add_typer(gallery, name="gallery")
@@ -248,7 +249,7 @@ def gallery_export(
 def gallery_delete(ids: ItemIds, as_json: Json = False) -> None:
     """Put pictures in the trash."""
     _gallery().delete(*ids)
-    emit({"deleted": ids}, as_json, lambda _: print("In the trash; `python -m studio gallery undo` brings back what was deleted."))
+    emit({"deleted": ids}, as_json, lambda _: print("In the trash; `python -m studio gallery undo` brings them back."))
 
 
 @gallery.command("undo")
@@ -289,29 +290,57 @@ def character(
     strength: Annotated[float, typer.Option(help="0 the photo, 1 the animal, up to 1.3 a caricature.")] = 1.0,
     frame: Annotated[str, typer.Option(help="auto finds the face, centre takes the middle of the photo.")] = "auto",
     face: Annotated[int | None, typer.Option(min=1, help="Which face of each photo, 1 the largest.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the pictures; made if it is not there.")] = Path("results"),
+    out: OutFolder = Path("results"),
     as_json: Json = False,
 ) -> None:
     """Turn photos of people into animals; writes a picture for each and a sheet of all."""
-    from studio.core.engine import Engine
-    from studio.core.images import open_photo, to_png
-    from studio.pipelines.character import CharacterRequest, CharacterResult, FaceChoice, Progress, translate
+    from studio.core.images import open_photo
+    from studio.pipelines.character import CharacterRequest, FaceChoice
 
-    opened = tuple(open_photo(path) for path in photos)
+    opened = [open_photo(path) for path in photos]
     faces = () if face is None else (FaceChoice(index=face - 1),) * len(opened)
-    request = CharacterRequest(opened, _animals(animals), strength, faces, frame)
-    data: dict[str, Any] = {"results": []}
-    with Engine() as engine, step_bar("Looking for faces", quiet=as_json) as report:
+    request = CharacterRequest(tuple(opened), _animals(animals), strength, faces, frame)
+    _, data = _make_characters(request, photos, out, quiet=as_json)
+    emit(data, as_json, _show_results)
+
+
+@app.command()
+def again(
+    picture: Annotated[Path, typer.Argument(help="A PNG that the studio saved.")],
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="The photos it was made from.")],
+    out: OutFolder = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Make a saved picture again from its recipe; "exact" tells whether the networks are still the same."""
+    from studio.core.images import open_photo
+    from studio.core.recipe import Recipe
+    from studio.pipelines.character import request_from_recipe
+
+    recipe = Recipe.from_png(picture)
+    at_hand = {photo.sha256: (photo, path) for path in photos for photo in [open_photo(path)]}
+    request = request_from_recipe(recipe, [photo for photo, _ in at_hand.values()])
+    made, data = _make_characters(request, [at_hand[photo.sha256][1] for photo in request.photos], out, quiet=as_json)
+    data["exact"] = made.checkpoints == recipe.checkpoints
+    emit(data, as_json, _show_results)
+
+
+def _make_characters(request: Any, photos: Sequence[Path], out: Path, quiet: bool) -> tuple[Any, dict[str, Any]]:
+    """Translates and saves; ``photos`` are the files of the request's photos. Returns the recipe and the rows to print."""
+    from studio.core.engine import Engine
+    from studio.core.images import to_png
+    from studio.pipelines.character import Progress, Translation, translate
+
+    rows = []
+    with Engine() as engine, step_bar("Looking for faces", quiet) as report:
         for step in translate(engine, request):
             if isinstance(step, Progress):
                 report(step.done, step.total, step.message)
-            elif isinstance(step, CharacterResult):
-                data["sheet"] = str(_save_new(out, "sheet", to_png(step.sheet, step.recipe)))
-            else:
+            elif isinstance(step, Translation):
                 stem = f"{Path(step.photo_name).stem}-{step.animal}"
                 path = _save_new(out, stem, to_png(step.image, step.recipe))
-                data["results"].append(_result_row(str(photos[step.photo_index]), step, str(path)))
-    emit(data, as_json, _show_results)
+                rows.append(_result_row(str(photos[step.photo_index]), step, str(path)))
+    # The last step is the result.
+    return step.recipe, {"results": rows, "sheet": str(_save_new(out, "sheet", to_png(step.sheet, step.recipe)))}
 
 
 def _animals(names: str) -> tuple[str, ...]:
@@ -333,6 +362,8 @@ def _show_results(data: dict[str, Any]) -> None:
     rows = [(r["photo"], r["animal"], "; ".join(r["verdicts"]), r["path"]) for r in data["results"]]
     print_table("Characters", ("photo", "animal", "how it reads", "file"), rows)
     print("sheet:", data["sheet"])
+    if not data.get("exact", True):
+        print("The networks have changed since that picture was made, so this one differs.")
 
 
 def _save_new(folder: Path, stem: str, data: bytes) -> Path:
@@ -406,6 +437,14 @@ def _figure_table(results: Sequence[dict[str, Any]]) -> tuple[Sequence[str], lis
         "diversity_ratio", "kid",
     )  # fmt: skip
     return columns, [(r["animal"], *(f"{r[name]:.3f}" for name in names)) for r in results]
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def train(context: typer.Context) -> int:
+    """Train networks; `train --help` lists the options, `train` alone the recipes."""
+    from studio.train.__main__ import main as run_training
+
+    return run_training(context.args)
 
 
 @app.command()

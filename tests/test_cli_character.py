@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -96,6 +97,26 @@ def test_animals_may_be_named_as_people_write_them(capsys, studio, anna):
     done = run(capsys, "character", anna, "--animals", " Lion, FOX,", "--json")
     assert [row["animal"] for row in json.loads(done.out)["results"]] == ["lion", "fox"]
     assert cli._animals("Chow Chow,egyptian-cat") == ("chow_chow", "egyptian_cat")
+
+
+def test_a_picture_is_made_again_from_its_photo_alone(capsys, studio, anna, tmp_path, monkeypatch):
+    other = save(tmp_path / "bob.png", data.astronaut()[::-1])
+    made = json.loads(run(capsys, "character", anna, other, "--strength", "0.7", "--json").out)
+    fox = next(row for row in made["results"] if (row["photo"], row["animal"]) == (str(other), "fox"))
+    monkeypatch.setattr(character, "find_faces", lambda engine, rgb: ())  # the recipe knows the eyes
+    again = json.loads(run(capsys, "again", fox["path"], anna, other, "--out", tmp_path / "again", "--json").out)
+    assert again["exact"] and [(row["photo"], row["animal"]) for row in again["results"]] == [(str(other), "fox")]
+    np.testing.assert_array_equal(*(np.asarray(Image.open(row["path"])) for row in (fox, again["results"][0])))
+    studio.registry.add(replace(translator("fox"), sha256="e" * 64))
+    assert not json.loads(run(capsys, "again", fox["path"], other, "--json").out)["exact"]
+    assert "networks have changed" in run(capsys, "again", fox["path"], other).out
+
+
+def test_making_again_names_the_photo_that_it_needs(capsys, studio, anna, tmp_path):
+    other = save(tmp_path / "bob.png", data.astronaut()[::-1])
+    made = json.loads(run(capsys, "character", anna, "--animals", "fox", "--json").out)
+    assert "anna.png" in one_line(run(capsys, "again", made["sheet"], other, "--json"))
+    assert "no recipe" in one_line(run(capsys, "again", anna, anna, "--json"))
 
 
 def test_people_get_words(capsys, studio, anna, monkeypatch):

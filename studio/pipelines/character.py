@@ -233,10 +233,10 @@ def request_from_recipe(recipe: Recipe, photos: Sequence[Photo]) -> CharacterReq
     """The request that made a result, from its recipe and the photos that are at hand (others may be among them).
 
     Raises:
-        ValueError: the recipe belongs to another tab, or a photo is missing: the message names the one to drop.
+        ValueError: the recipe belongs to another tab, or a photo is missing: the message names the one to give.
     """
     if (recipe.tab, recipe.verb) != ("character", "translate"):
-        raise ValueError(f"This picture was made on the tab {recipe.tab}: drop it there.")
+        raise ValueError(f"This picture was made on the tab {recipe.tab}: use it there.")
     at_hand = {photo.sha256: photo for photo in photos}
     for source in recipe.inputs:
         if source.sha256 not in at_hand:
@@ -397,8 +397,8 @@ def _recipe(
 def _missing(source: RecipeInput, photos: Sequence[Photo]) -> str:
     name = source.name or "the photo it was made from"
     if any(photo.name == source.name for photo in photos):
-        return f"This {name} is another picture than the one that the recipe names: drop the original {name}."
-    return f"The recipe needs a photo that is not here: drop {name} too."
+        return f"This {name} is another picture than the one that the recipe names: give the original {name}."
+    return f"The recipe needs a photo that is not here: give {name} too."
 
 
 def _rows(cells: Sequence[Translation], faces: Sequence[np.ndarray], photos: int) -> list[list[np.ndarray]]:

@@ -310,9 +310,9 @@ def test_a_centred_recipe_stays_centred(engine, faces):
 
 def test_a_recipe_names_the_photo_that_it_needs(engine, faces):
     recipe = run(engine, CharacterRequest((photo(), photo("bob.jpg", "b")), ("lion",))).recipe
-    with pytest.raises(ValueError, match=r"drop bob.jpg too"):
+    with pytest.raises(ValueError, match=r"give bob.jpg too"):
         request_from_recipe(recipe, [photo()])
-    with pytest.raises(ValueError, match=r"another picture than .*drop the original bob.jpg"):
+    with pytest.raises(ValueError, match=r"another picture than .*give the original bob.jpg"):
         request_from_recipe(recipe, [photo(), photo("bob.jpg", "c")])
 
 
