@@ -81,7 +81,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*(Column(name, overflow="fold") for name in columns), title=title)  # an id that is cut is of no use
+    first, *others = columns  # the id: cut or broken in two it is of no use to the next command
+    table = Table(Column(first, no_wrap=True), *(Column(name, overflow="fold") for name in others), title=title)
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     Console().print(table)
