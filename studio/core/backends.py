@@ -3,7 +3,7 @@
 Forms on a CPU, fastest first: OpenVINO in bf16, OpenVINO with its first convolutions in fp32 and the rest in bf16 ("mixed"), torch
 autocast in bf16, OpenVINO in fp32, plain torch. Each candidate is compared with
 plain fp32 on fixed smooth inputs before it may serve. The winner is kept on disk, so that only the first start pays for
-conversion and comparison (about 2 s a network); later ones read it back in a tenth of a second.
+conversion and comparison (a second or two a network); later ones read it back in a tenth of a second.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import json
 import logging
 import platform
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -139,22 +140,24 @@ class _Positional(nn.Module):
         return tuple(outputs.values()) if isinstance(outputs, dict) else (outputs,)
 
 
-def compile_openvino(module: nn.Module, example: Arrays, outputs: list[str], precision: str) -> list[Stage]:
-    """Converts and compiles ``module`` for the shapes of ``example`` (batch 1, static: 15 % faster than dynamic ones).
-
-    ``precision`` is "bf16", "fp32" or "mixed".
-    """
+def convert_openvino(module: nn.Module, example: Arrays):
+    """An OpenVINO model of ``module`` for the shapes of ``example`` (batch 1, static: 15 % faster than dynamic ones)."""
     import openvino
 
-    names, tensors = tuple(example), tuple(torch.from_numpy(array) for array in example.values())
+    tensors = tuple(torch.from_numpy(array) for array in example.values())
     with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing says that it is old; the newer export converts to a graph that is 20 % slower
         # OpenVINO would trace too, and run the network twice more to compare; the outputs are compared with fp32 anyway.
-        traced = torch.jit.trace(_Positional(module, list(names)), tensors, strict=False, check_trace=False)
-        model = openvino.convert_model(traced, input=[tuple(tensor.shape) for tensor in tensors])
+        traced = torch.jit.trace(_Positional(module, list(example)), tensors, strict=False, check_trace=False)
+        return openvino.convert_model(traced, input=[tuple(tensor.shape) for tensor in tensors])
+
+
+def compile_openvino(model, inputs: list[str], outputs: list[str], precision: str) -> list[Stage]:
+    """Compiles a model that :func:`convert_openvino` made; ``precision`` is "bf16", "fp32" or "mixed"."""
+    names = tuple(inputs)
     if precision != "mixed":
         return [Stage(_compile(model, precision), precision, names, tuple(outputs))]
-    (front, front_inputs), (back, back_inputs), crossing = _cut(model, names)
+    (front, front_inputs), (back, back_inputs), crossing = _cut(model.clone(), names)
     return [
         Stage(_compile(front, "fp32"), "fp32", front_inputs, crossing),
         Stage(_compile(back, "bf16"), "bf16", back_inputs, tuple(outputs)),
@@ -167,7 +170,7 @@ def _compile(model, precision: str) -> bytes:
 
 
 def _cut(model, names: tuple[str, ...]):
-    """Cuts an OpenVINO model before its fourth convolution: two (model, input names), and the names of the tensors in between.
+    """Cuts an OpenVINO model (it is used up) before its fourth convolution: two (model, input names), and the names of the tensors in between.
 
     Raises ``ValueError`` for a network with fewer convolutions.
     """
@@ -213,12 +216,25 @@ def candidates(device: torch.device) -> list[str]:
     return fast + autocast + (["openvino fp32"] if openvino else [])
 
 
-def make_form(name: str, module: nn.Module, device: torch.device, example: Arrays, outputs: list[str]) -> Form:
-    """The form called ``name``, compiled for the shapes of ``example``, giving ``outputs``. Raises whatever the compiler raises."""
-    backend, precision = name.split()
-    if backend == "torch":
-        return TorchForm(module, device, {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision])
-    return OpenVinoForm(compile_openvino(module, example, outputs, precision), name)
+def torch_form(name: str, module: nn.Module, device: torch.device) -> TorchForm:
+    """The form called "torch fp32", "torch bf16" or "torch fp16"."""
+    return TorchForm(module, device, {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[name.split()[1]])
+
+
+def make_forms(module: nn.Module, device: torch.device, example: Arrays, outputs: list[str]) -> Callable[[str], Form]:
+    """Makes forms by name, compiled for the shapes of ``example``, giving ``outputs``; raises whatever the compiler raises.
+
+    The conversion, most of the time it takes, is done once for all of them.
+    """
+    convert = cache(lambda: convert_openvino(module, example))
+
+    def make(name: str) -> Form:
+        backend, precision = name.split()
+        if backend == "torch":
+            return torch_form(name, module, device)
+        return OpenVinoForm(compile_openvino(convert(), list(example), outputs, precision), name)
+
+    return make
 
 
 def probes(shapes: ItemShapes) -> list[Arrays]:
@@ -266,9 +282,10 @@ def choose(module: nn.Module, shapes: ItemShapes, device: torch.device) -> Choic
     """Tries the forms, fastest first. Raises what plain fp32 raises on inputs of these shapes."""
     inputs, plain, reasons = probes(shapes), TorchForm(module, device, None), []
     reference = [plain(arrays) for arrays in inputs]
+    make = make_forms(module, device, inputs[0], list(reference[0]))
     for name in candidates(device):
         try:
-            form = make_form(name, module, device, inputs[0], list(reference[0]))
+            form = make(name)
             reason = deviation([form(arrays) for arrays in inputs], reference)
         except Exception as error:  # a compiler that fails is a reason to do without it, whatever it raises
             reason = f"failed ({str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__})"
@@ -318,7 +335,7 @@ def _read(path: Path, module: nn.Module, device: torch.device) -> Choice | None:
             raise ValueError("its contents changed")
         if values["form"].startswith("openvino"):
             return Choice(OpenVinoForm(_unpack(values["stages"], blobs), values["form"]), values["note"])
-        return Choice(make_form(values["form"], module, device, {}, []), values["note"])
+        return Choice(torch_form(values["form"], module, device), values["note"])
     except FileNotFoundError:
         return None
     except Exception as error:  # any damage, OpenVINO's refusal included, means the same: make it again, in its place

@@ -75,12 +75,12 @@ def test_other_outputs_may_be_off_by_2_percent_of_their_range(error, good):
 
 
 def test_the_fastest_good_form_is_taken_and_the_others_are_accounted_for(module, monkeypatch):
-    def make(name, *rest):
+    def make(name):
         if name == "broken fp8":
             raise RuntimeError("no such\ninstruction")
         return Off(module, {"far bf8": 1.0, "near bf16": 1e-4}[name])
 
-    monkeypatch.setattr(backends, "make_form", make)
+    monkeypatch.setattr(backends, "make_forms", lambda *rest: make)
     monkeypatch.setattr(backends, "candidates", lambda device: ["broken fp8", "far bf8", "near bf16"])
     choice = choose(module, SHAPES, CPU)
     assert choice.form.by == 1e-4
@@ -92,8 +92,9 @@ def test_the_fastest_good_form_is_taken_and_the_others_are_accounted_for(module,
 def test_every_form_of_this_machine_computes_the_network(module):
     reference = plain_outputs(module, 4)
     names = [*backends.candidates(CPU), "torch fp32"]
+    make = backends.make_forms(module, CPU, probes(SHAPES)[0], list(reference[0]))
     for name in names:
-        form = backends.make_form(name, module, CPU, probes(SHAPES)[0], list(reference[0]))
+        form = make(name)
         assert form.precision == name
         assert deviation([form(arrays) for arrays in probes(SHAPES)], reference) is None, name
 
@@ -101,8 +102,9 @@ def test_every_form_of_this_machine_computes_the_network(module):
 def test_the_company_changes_no_bit_in_any_form(module):
     generator = np.random.default_rng(0)
     arrays = {name: generator.uniform(-1, 1, (6, *shape)).astype(np.float32) for name, shape in SHAPES}
+    make = backends.make_forms(module, CPU, probes(SHAPES)[0], ["picture", "logits"])
     for name in backends.candidates(CPU):
-        form = backends.make_form(name, module, CPU, probes(SHAPES)[0], ["picture", "logits"])
+        form = make(name)
         together = compute(form, arrays, ROWS_PER_PASS["cpu"])
         for i in (5, 0, 2):
             alone = compute(form, {key: array[i : i + 1] for key, array in arrays.items()}, ROWS_PER_PASS["cpu"])
@@ -112,18 +114,18 @@ def test_the_company_changes_no_bit_in_any_form(module):
 def test_fewer_bits_are_further_off(module):
     """Guards the mixed form: first convolutions in fp32 are there to bring bf16 nearer to fp32."""
     reference = plain_outputs(module)[0]["picture"]
-    errors = []
+    errors, make = [], backends.make_forms(module, CPU, probes(SHAPES)[0], ["picture", "logits"])
     for name in ("openvino fp32", "openvino mixed", "openvino bf16"):
         if name in backends.candidates(CPU):
-            form = backends.make_form(name, module, CPU, probes(SHAPES)[0], ["picture", "logits"])
-            errors.append(np.abs(form(probes(SHAPES)[0])["picture"] - reference).mean())
+            errors.append(np.abs(make(name)(probes(SHAPES)[0])["picture"] - reference).mean())
     assert errors == sorted(errors) and len(set(errors)) == len(errors)
 
 
 def test_a_network_too_small_to_cut_does_without_the_mixed_form():
-    tiny = torch.nn.Conv2d(3, 3, 1)
+    example = {"image": probes(SHAPES)[0]["image"]}
+    model = backends.convert_openvino(_Named(torch.nn.Conv2d(3, 3, 1)), example)
     with pytest.raises(ValueError, match="too few convolutions"):
-        backends.compile_openvino(_Named(tiny), {"image": probes(SHAPES)[0]["image"]}, [""], "mixed")
+        backends.compile_openvino(model, ["image"], [""], "mixed")
 
 
 @pytest.mark.parametrize("form", ["torch fp32", "openvino fp32", "openvino mixed"])
