@@ -1,8 +1,8 @@
 """How well faces are found and eyes placed: ``python -m benchmarks.faces --data DIR`` prints one line of JSON.
 
-On photos with known eyes (faces128, part 9, and uploads): the share in which the right face is found and the error of its eyes, in %
-of the eye distance (the mean over both eyes). On pictures without people (animals160, and the landscapes of art160): how often a face
-is found all the same.
+On photos with known eyes (faces128, part 9, and uploads): the share in which the right face is found and the error of its eyes,
+in % of the eye distance (the mean over both eyes). On pictures without people (animals160, and the landscapes of art160): how
+often a face is found all the same.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class PhotoError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A photo as the studio uses it: ``rgb`` uint8 (H, W, 3), upright, sRGB, read-only; ``sha256`` of the file; ``name`` to show."""
+    """``rgb`` uint8 (H, W, 3), upright, sRGB, read-only; ``sha256`` of the file; ``name`` to show."""
 
     rgb: np.ndarray
     sha256: str

@@ -74,7 +74,7 @@ Parameter = Annotated[Any, AfterValidator(_plain)]
 
 
 class RecipeInput(BaseModel):
-    """A picture that went in: its hash, the name to show, and the eyes (left, right; pixels (x, y) of the picture) if it is a face."""
+    """A picture that went in: its hash, the name to show, and of a face the eyes (left, right; px (x, y) of the picture)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

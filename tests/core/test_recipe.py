@@ -20,7 +20,7 @@ def a_recipe(**changes) -> Recipe:
     values = dict(
         tab="character",
         verb="translate",
-        parameters={"animals": ["lion", "tiger"], "strength": 0.8, "paste": False, "mask": None, "curve": [[0.0, 1.0], [1.0, 0.5]]},
+        parameters={"animals": ["lion", "tiger"], "strength": 0.8, "paste": False, "mask": None, "curve": [[0.0, 1.0]]},
         seed=2**62 + 1,
         checkpoints={"cyclegan-lion-64": HASH},
         inputs=({"sha256": HASH, "name": "Zoë & I.jpg", "eyes": ((1.5, 2.25), (30.0, 2.0))}, {"sha256": HASH}),
