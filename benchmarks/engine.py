@@ -2,8 +2,8 @@
 
     python benchmarks/engine.py [--rounds 20] [--json]
 
-Run it on a machine with nothing else to do. The engine and the plain networks (eager torch in fp32, the same weights) take turns, so that
-a noisy moment hits both.
+Run it on a machine with nothing else to do. The engine and the plain networks (eager torch in fp32, the same weights) take
+turns, so that a noisy moment hits both.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def ten_translators(folder: Path) -> tuple[CheckpointStore, list[Card], int]:
-    """The studio's translators; if it has fewer than ten, untrained ones of the same make fill up (speed does not know the difference)."""
+    """The studio's translators; if it has fewer than ten, untrained ones of the same make fill up (they are as fast)."""
     studio = default_store()
     cards = [card for card in studio.registry.list_models(task="translate") if studio.verify(card).state == "ok"][:ANIMALS]
     missing = ANIMALS - len(cards)

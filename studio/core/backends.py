@@ -1,9 +1,9 @@
 """How a network runs: in the fastest form whose outputs stay with plain fp32, found once per checkpoint and item shape.
 
-Forms on a CPU, fastest first: OpenVINO in bf16, OpenVINO with its first convolutions in fp32 and the rest in bf16 ("mixed"), torch
-autocast in bf16, OpenVINO in fp32, plain torch. Each candidate is compared with
-plain fp32 on fixed smooth inputs before it may serve. The winner is kept on disk, so that only the first start pays for
-conversion and comparison (a second or two a network); later ones read it back in a tenth of a second.
+Forms on a CPU, fastest first: OpenVINO in bf16, OpenVINO with its first convolutions in fp32 and the rest in bf16
+("mixed"), torch autocast in bf16, OpenVINO in fp32, plain torch. Each candidate is compared with plain fp32 on fixed smooth
+inputs before it may serve. The winner is kept on disk, so that only the first start pays for conversion and comparison (a
+second or two a network); later ones read it back in a tenth of a second.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ log = logging.getLogger(__name__)
 Arrays = dict[str, np.ndarray]
 ItemShapes = tuple[tuple[str, tuple[int, ...]], ...]  # (name, shape without the batch dimension), sorted by name
 
-# Rows of a batch in one forward pass. On a CPU it is one: convolution kernels are chosen by batch size, so that a picture's last bits
-# would depend on who else was waiting, and a batch of four is only 5 to 10 % faster per row than four batches of one.
+# Rows of a batch in one forward pass. On a CPU it is one: convolution kernels are chosen by batch size, so that a picture's
+# last bits would depend on who else was waiting, and a batch of four is only 5 to 10 % faster per row than batches of one.
 ROWS_PER_PASS = {"cpu": 1, "cuda": 32}
 
-# What a mixed form computes in fp32. Rounding the picture and its first features is half of the error of bf16 (0.78/255 on average with
-# all of a CycleGAN generator in bf16, 0.40 without its first three convolutions, 0.76 without its last three), in a tenth of the work.
+# What a mixed form computes in fp32. Rounding the picture and its first features is half of the error of bf16 (0.78/255 on
+# average with all of a CycleGAN generator in bf16, 0.40 without its first three convolutions, 0.76 without its last three),
+# in a tenth of the work.
 FP32_CONVOLUTIONS = 3
 
 PROBES = 4
@@ -170,7 +171,9 @@ def _compile(model, precision: str) -> bytes:
 
 
 def _cut(model, names: tuple[str, ...]):
-    """Cuts an OpenVINO model (it is used up) before its fourth convolution: two (model, input names), and the names of the tensors in between.
+    """Cuts an OpenVINO model before its fourth convolution and uses it up.
+
+    Returns two (model, input names), and the names of the tensors between them.
 
     Raises ``ValueError`` for a network with fewer convolutions.
     """
@@ -201,7 +204,7 @@ def _cut(model, names: tuple[str, ...]):
     return (front, names), (back, (*names, *between)), between
 
 
-# --- the choice -----------------------------------------------------------------------------------------------------------------
+# --- the choice ---------------------------------------------------------------------------------------------------------------
 
 
 def candidates(device: torch.device) -> list[str]:
@@ -209,7 +212,8 @@ def candidates(device: torch.device) -> list[str]:
     if device.type == "cuda":
         return ["torch bf16"] if torch.cuda.is_bf16_supported() else ["torch fp16"]
     openvino = importlib.util.find_spec("openvino") is not None
-    fast = ["openvino bf16", "openvino mixed"] if openvino and "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else []
+    native = openvino and "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    fast = ["openvino bf16", "openvino mixed"] if native else []
     # Without the instructions autocast still works, slower than fp32.
     features = getattr(torch.cpu, "get_capabilities", dict)()
     autocast = ["torch bf16"] if features.get("avx512_bf16") or features.get("amx_bf16") else []
@@ -253,8 +257,8 @@ def _probe(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
 def deviation(outputs: list[Arrays], reference: list[Arrays]) -> str | None:
     """Why ``outputs`` are too far from ``reference``, in one phrase, or None.
 
-    An output of shape (B, 3, H, W) is a picture in [-1, 1]: 1/255 of its scale on average and 4/255 at the 99.9th percentile. Anything
-    else may be off by 2 % of its range over the probes.
+    An output of shape (B, 3, H, W) is a picture in [-1, 1]: 1/255 of its scale on average and 4/255 at the 99.9th percentile.
+    Anything else may be off by 2 % of its range over the probes.
     """
     for name in reference[0]:
         wanted = np.concatenate([arrays[name].ravel() for arrays in reference])
@@ -264,7 +268,8 @@ def deviation(outputs: list[Arrays], reference: list[Arrays]) -> str | None:
         mean, tail = float(error.mean()), float(np.quantile(error, TAIL))
         if reference[0][name].ndim == 4 and reference[0][name].shape[1] == 3:
             if mean > PICTURE_MEAN or tail > PICTURE_TAIL:
-                return f"differs from fp32 by {mean * 127.5:.2f}/255 on average and {tail * 127.5:.2f}/255 at the 99.9th percentile"
+                average, extreme = mean * 127.5, tail * 127.5
+                return f"differs from fp32 by {average:.2f}/255 on average and {extreme:.2f}/255 at the 99.9th percentile"
         elif tail > OTHER_TAIL * float(np.ptp(wanted)):
             return f"differs from fp32 by {tail:.3g} in an output with a range of {float(np.ptp(wanted)):.3g}"
     return None
@@ -295,7 +300,7 @@ def choose(module: nn.Module, shapes: ItemShapes, device: torch.device) -> Choic
     return Choice(plain, "; ".join(reasons))
 
 
-# --- the choice, kept on disk ---------------------------------------------------------------------------------------------------
+# --- the choice, kept on disk -------------------------------------------------------------------------------------------------
 
 
 def prepare(module: nn.Module, card: Card, shapes: ItemShapes, device: torch.device, cache_dir: Path) -> Choice:

@@ -1,7 +1,8 @@
 """The engine: one worker thread owns the device and gives everybody a turn.
 
-A turn is: end the jobs that were stopped, compute one batch for each group of waiting requests, advance one job by one step. So a short
-request waits for one step of one job at most, jobs advance in rotation, and a flood of requests cannot starve a job.
+A turn is: end the jobs that were stopped, compute one batch for each group of waiting requests, advance one job by one
+step. So a short request waits for one step of one job at most, jobs advance in rotation, and a flood of requests cannot
+starve a job.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class Engine:
 
     Args:
         device: "auto" (CUDA if there is one), "cpu" or "cuda".
-        memory_budget: bytes that loaded networks may take before the least recently used go; None is 2 GiB on a CPU and half of the
-            memory of a GPU.
+        memory_budget: bytes that loaded networks may take before the least recently used go; None is 2 GiB on a CPU and half
+            of the memory of a GPU.
         store: where cards and weights come from; None is the studio's own.
 
     Raises:
@@ -110,8 +111,8 @@ class Engine:
     def stream(self, fn: Callable[[Session], Generator]) -> Stream:
         """Starts a long job: ``fn(session)`` is a generator that the worker advances by one step per turn.
 
-        The steps run in eager fp32 with gradients on and must not yield from within ``no_grad``, ``inference_mode`` or ``autocast``
-        (torch keeps these per thread, and the thread serves others in between). A step may call ``engine.run``.
+        The steps run in eager fp32 with gradients on and must not yield from within ``no_grad``, ``inference_mode`` or
+        ``autocast`` (torch keeps these per thread, and the thread serves others in between). A step may call ``engine.run``.
 
         Returns:
             The iterator of what it yields; see :class:`Stream`.
@@ -153,7 +154,7 @@ class Engine:
         if self._closing:
             raise RuntimeError(CLOSED)
 
-    # --- on the worker ----------------------------------------------------------------------------------------------------------
+    # --- on the worker --------------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         try:
@@ -179,7 +180,7 @@ class Engine:
             self._serve(_first_rows(requests, ROWS_PER_TURN[self.device.type]))
 
     def _serve(self, parts: list[_Part]) -> None:
-        """Computes the parts of several requests as one batch; if that fails, each by itself, so that only the guilty one hears of it."""
+        """Computes the parts as one batch; if that fails, each by itself, so that only the guilty request hears of it."""
         try:
             outputs = self._compute(parts)
         except BaseException as error:
@@ -275,8 +276,8 @@ class Session:
 class Stream(Iterator):
     """What a job yields, seen by its consumer.
 
-    The latest value wins: a consumer that is slower than the job misses values in between, never the last one, and holds up nobody.
-    An exception of the job comes out of ``next``; the job's return value is that of ``yield from``. :meth:`close`, the end of a
+    The latest value wins: a consumer that is slower than the job misses values in between, never the last one, and holds up
+    nobody. An exception of the job comes out of ``next``; the job's return value is that of ``yield from``. :meth:`close`, the end of a
     ``contextlib.closing`` block or dropping the last reference stops the job within one step and runs its ``finally``.
     """
 
