@@ -441,11 +441,11 @@ def _figure_table(results: Sequence[dict[str, Any]]) -> tuple[Sequence[str], lis
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
-def train(context: typer.Context) -> int:
+def train(context: typer.Context, as_json: Json = False) -> int:
     """Train networks; `train --help` lists the options, `train` alone the recipes."""
     from studio.train.__main__ import main as run_training
 
-    return run_training(context.args)
+    return run_training([*context.args, *(["--json"] if as_json else [])])
 
 
 @app.command()

@@ -75,8 +75,9 @@ class Generator(nn.Module):
             width *= 2
         layers += [ResidualBlock(width, domains) for _ in range(n_blocks)]
         for _ in range(n_downs):
-            # A kernel that is a multiple of the stride leaves no checkerboard.
-            layers.append(ConvNorm(nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False), width // 2, domains))
+            # Growing first and convolving after leaves no checkerboard, unlike the paper's transposed convolutions.
+            grow = nn.Sequential(nn.Upsample(scale_factor=2), _conv3(width, width // 2))
+            layers.append(ConvNorm(grow, width // 2, domains))
             width //= 2
         self.layers = nn.ModuleList(layers)
         self.to_rgb = nn.Conv2d(ngf, 3, 7, 1, 3, padding_mode="reflect")
@@ -105,9 +106,10 @@ def select_domains(state: dict[str, Tensor], rows: list[int]) -> dict[str, Tenso
 
 
 class Discriminator(nn.Module):
-    """Patch discriminator with spectral norm, one output map per domain, at two scales of patch.
+    """Patch discriminator with spectral norm and one output map per domain, at two scales of patch.
 
-    Three halvings give overlapping patches, a fourth judges the whole arrangement, which textures alone cannot satisfy.
+    Three halvings give overlapping patches, a fourth judges the whole arrangement, which textures alone cannot satisfy. The heads
+    have no spectral norm: least squares needs answers that can reach 0 and 1.
     """
 
     def __init__(self, ndf: int = 32, domains: int = 1):
@@ -117,17 +119,16 @@ class Discriminator(nn.Module):
             spectral_norm(nn.Conv2d(a, b, 4, 2, 1)) for a, b in zip(widths[:-1], widths[1:], strict=True)
         )
         self.down = spectral_norm(nn.Conv2d(4 * ndf, 4 * ndf, 4, 2, 1))
-        self.patch_head = spectral_norm(nn.Conv2d(4 * ndf, domains, 3, 1, 1))
-        self.global_head = spectral_norm(nn.Conv2d(4 * ndf, domains, 3, 1, 1))
+        self.patch_head = nn.Conv2d(4 * ndf, domains, 3, 1, 1)
+        self.global_head = nn.Conv2d(4 * ndf, domains, 3, 1, 1)
 
-    def forward(self, image: Tensor, domain: Tensor) -> Tensor:
-        """``image`` (B, 3, H, W), ``domain`` (B,) int64 -> logits (B, N) of all patches of both scales."""
+    def forward(self, image: Tensor) -> Tensor:
+        """``image`` (B, 3, H, W) -> logits (B, domains, N) of all patches of both scales."""
         x = image
         for conv in self.trunk:
             x = F.leaky_relu(conv(x), 0.2)
         whole = self.global_head(F.leaky_relu(self.down(x), 0.2))
-        rows = torch.arange(len(image), device=image.device)
-        return torch.cat([self.patch_head(x)[rows, domain].flatten(1), whole[rows, domain].flatten(1)], 1)
+        return torch.cat([self.patch_head(x).flatten(2), whole.flatten(2)], 2)
 
 
 @register_model("cyclegan")

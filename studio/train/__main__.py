@@ -6,6 +6,7 @@ Plain argparse, so that a training machine needs only what training needs.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--devices", type=int, default=1, help="GPUs per recipe")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads per recipe (default: torch's choice)")
     parser.add_argument("--compile", action="store_true", help="torch.compile; pays on a GPU, costs minutes on a CPU")
+    parser.add_argument("--json", action="store_true", help="print the measures as JSON alone on stdout")
     parser.add_argument("--ship", action="store_true", help="enter what was trained into pretrained/")
     return parser.parse_args(argv)
 
@@ -40,23 +42,41 @@ def _train(options: argparse.Namespace, argv: list[str]) -> int:
     from studio.train.main import recipes, train, train_side_by_side
 
     if not options.names:
-        print("\n".join(sorted(recipes())))
+        names = sorted(recipes())
+        print(json.dumps({"recipes": names}) if options.json else "\n".join(names))
         return 0
     if len(options.names) > 1:
         flags = [word for word in argv if word not in options.names]
         # --out is given to each process anew, and shipping from several processes at once would lose cards.
-        return train_side_by_side(options.names, _without(flags, "--out", "--ship"), options.out) or _ship(options)
-    import torch
+        if failed := train_side_by_side(options.names, _without(flags, "--out", "--ship"), options.out):
+            return failed
+    else:
+        import torch
 
-    from studio.train.loop import Settings
+        from studio.train.loop import Settings
 
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    settings = Settings(
-        options.out, options.minutes, options.data, options.seed, options.accelerator, options.devices, options.compile
-    )
-    train(options.names[0], settings)
-    return _ship(options)
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        train(
+            options.names[0],
+            Settings(
+                options.out, options.minutes, options.data, options.seed, options.accelerator, options.devices, options.compile
+            ),
+        )
+    _report(options)
+    return 0
+
+
+def _report(options: argparse.Namespace) -> None:
+    """Ships if asked to, and says on stdout what came out."""
+    from studio.core.registry import Registry
+    from studio.train.export import ship
+
+    last = {name: (options.out / name / "log.jsonl").read_text().splitlines()[-1] for name in options.names}
+    results = [{"recipe": name, **json.loads(line)} for name, line in last.items()]
+    for result in results if options.ship else ():
+        result["shipped"] = [card.id for card in ship(options.out / result["recipe"] / "export", Registry())]
+    print(json.dumps({"results": results}, indent=1) if options.json else "\n".join(map(str, results)))
 
 
 def _without(words: list[str], valued: str, plain: str) -> list[str]:
@@ -69,15 +89,6 @@ def _without(words: list[str], valued: str, plain: str) -> list[str]:
         elif word != plain:
             kept.append(word)
     return kept
-
-
-def _ship(options: argparse.Namespace) -> int:
-    from studio.core.registry import Registry
-    from studio.train.export import ship
-
-    for name in options.names if options.ship else ():
-        print("shipped", *(card.id for card in ship(options.out / name / "export", Registry())))
-    return 0
 
 
 if __name__ == "__main__":

@@ -56,15 +56,14 @@ class FeatureDiscriminator(nn.Module):
         self.size = size
         self.bodies = nn.ModuleList(spectral_norm(nn.Conv2d(w, hidden, 1)) for w in self.widths)
         self.middles = nn.ModuleList(spectral_norm(nn.Conv2d(hidden, hidden, 3, 1, 1)) for _ in self.widths)
-        self.heads = nn.ModuleList(spectral_norm(nn.Conv2d(hidden, domains, 1)) for _ in self.widths)
+        self.heads = nn.ModuleList(nn.Conv2d(hidden, domains, 1) for _ in self.widths)
 
-    def forward(self, image: Tensor, domain: Tensor) -> Tensor:
-        """``image`` (B, 3, H, W) in [-1, 1], ``domain`` (B,) int64 -> logits (B, N) of all places of the three maps."""
+    def forward(self, image: Tensor) -> Tensor:
+        """``image`` (B, 3, H, W) in [-1, 1] -> logits (B, domains, N) of all places of the three maps."""
         trunk = self._trunk[0].to(image.device)
         maps = trunk(F.interpolate(image, size=self.size, mode="bilinear", align_corners=False))[1:]
-        rows = torch.arange(len(image), device=image.device)
         answers = []
         for features, body, middle, head in zip(maps, self.bodies, self.middles, self.heads, strict=True):
             x = F.leaky_relu(middle(F.leaky_relu(body(features), 0.2)), 0.2)
-            answers.append(head(x)[rows, domain].flatten(1))
-        return torch.cat(answers, 1)
+            answers.append(head(x).flatten(2))
+        return torch.cat(answers, 2)

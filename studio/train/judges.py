@@ -21,7 +21,7 @@ from studio.train.loop import Settings, Trainer, tile
 FROZEN = ("conv1", *(f"conv_{kind}_{k}" for kind in ("dw", "pw") for k in (1, 2, 3)))
 LEARNING_RATE = 5e-4
 FIRST_ATTRIBUTE = "5_o_Clock_Shadow"
-ETHNICITIES = ("White", "Black", "Asian", "Indian", "Others")
+ETHNICITIES = ("White", "Black", "Asian", "Indian", "Other")
 
 
 class JudgeTrainer(Trainer):

@@ -9,9 +9,11 @@ A recipe is a :class:`Trainer`; ``run`` drives it. Everything a run needs to go 
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
+import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -73,8 +75,6 @@ class Trainer:
 
     def ready(self, *averaged: str) -> None:
         """Puts networks and optimisers on the device and starts the averages of the named networks."""
-        import copy
-
         for name in averaged:
             self.ema[name] = copy.deepcopy(self.networks[name]).to(self.device).eval().requires_grad_(False)
         for name, network in self.networks.items():
@@ -162,10 +162,10 @@ def run(trainer: Trainer) -> dict[str, Any]:
 
 
 def log(folder: Path, trainer: Trainer, line: dict[str, Any]) -> None:
-    """Appends a line to the run's log and prints it."""
+    """Appends a line to the run's log and prints it on stderr."""
     if trainer.fabric.is_global_zero:
         text = json.dumps(line)
-        print(f"[{trainer.name}] {text}", flush=True)
+        print(f"[{trainer.name}] {text}", file=sys.stderr, flush=True)
         with open(folder / "log.jsonl", "a") as file:
             file.write(text + "\n")
 
