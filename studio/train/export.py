@@ -14,7 +14,7 @@ from torch import Tensor
 
 from studio.core.registry import Card, Registry
 
-LICENCE = "research-only (trained on research-only pictures)"
+LICENCE = "research only"
 
 
 def write_checkpoint(
