@@ -62,7 +62,7 @@ def export_zip(gallery: Gallery, ids: Iterable[str], file: BinaryIO, with_recipe
                 archive.writestr("recipes.json", _recipes(gallery, items, names), zipfile.ZIP_DEFLATED)
             archive.writestr("README.txt", _readme(len(items), with_recipes))
     except OSError as error:
-        raise GalleryError(f"The zip could not be written ({error.strerror}): free some space or choose fewer pictures.") from error
+        raise GalleryError(f"The zip could not be written ({error.strerror}): free some space first.") from error
 
 
 def _file_name(number: int, name: str) -> str:

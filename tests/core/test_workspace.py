@@ -183,7 +183,8 @@ def test_no_guess_opens_anything(tmp_path):
     token, mine = workspaces.create()
     plain = hashlib.sha256(token.encode()).hexdigest()
     guesses = ["", "local", "../local", "..", "/etc/passwd", mine.folder.name, mine.folder.name[:43], str(mine.folder), plain]
-    guesses += [token[:-1], token + "=", token + "\n", token.swapcase(), "A" * 43, "\x00" * 43, "ä" * 43, None, 7, b"A" * 43, [token]]
+    guesses += [token[:-1], token + "=", token + "\n", token.swapcase(), "A" * 43]
+    guesses += ["\x00" * 43, "ä" * 43, None, 7, b"A" * 43, [token]]
     before = sorted(tmp_path.rglob("*"))
     for guess in guesses:
         with pytest.raises(WorkspaceError) as caught:

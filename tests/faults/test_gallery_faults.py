@@ -155,15 +155,15 @@ def test_a_move_asks_for_the_room_first(tmp_path, monkeypatch):
 
 # -- hostile visitors ---------------------------------------------------------------------------------------------------
 
-HOSTILE = ["", "..", "../../etc/passwd", "/etc/passwd", "a" * 19, "A" * 20, "0" * 20 + "\n", "0" * 20 + "/..", "%2e%2e%2f", "\x00" * 20,
-           "' OR 1=1 --", "%", "_" * 20, "٠" * 20, "0" * 10**6, None, 7, b"0" * 20, ["0" * 20]]  # fmt: skip
+HOSTILE = ["", "..", "../../etc/passwd", "/etc/passwd", "a" * 19, "A" * 20, "0" * 20 + "\n", "0" * 20 + "/..", "%2e%2e%2f",
+           "\x00" * 20, "' OR 1=1 --", "%", "_" * 20, "٠" * 20, "0" * 10**6, None, 7, b"0" * 20, ["0" * 20]]  # fmt: skip
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
 def test_no_made_up_id_reaches_anything(gallery, hostile):
     kept = gallery.add(picture(), recipe())
-    calls = (gallery.get, gallery.png, gallery.thumbnail, gallery.recipe, gallery.delete, gallery.restore, gallery.favourite, gallery.tag,
-             gallery.purge, gallery.ancestors, gallery.descendants, gallery.source, lambda i: gallery.rename(i, "x"),
+    calls = (gallery.get, gallery.png, gallery.thumbnail, gallery.recipe, gallery.delete, gallery.restore, gallery.favourite,
+             gallery.tag, gallery.purge, gallery.ancestors, gallery.descendants, gallery.source, lambda i: gallery.rename(i, "x"),
              lambda i: gallery.add(picture(), recipe(), parents=[i]))  # fmt: skip
     for call in calls:
         with pytest.raises(GalleryError):
