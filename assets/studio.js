@@ -188,7 +188,7 @@ window.imaginarium = (() => {
     const grid = make("div", { className: "grid" });
     viewer.node = make("div", { className: "viewer", hidden: true });
     root.replaceChildren(head, bar, grid, viewer.node);
-    let shape = "";
+    let shape = "", run = 0;
 
     function draw() {
       const value = props.value || { people: [], animals: [], items: {}, done: 0, total: 0, message: "", busy: false };
@@ -203,6 +203,9 @@ window.imaginarium = (() => {
       fill(grid, value, (id) => openViewer(gridItems(value), id));
       fit(grid, value);
       describe(currentItem(), value);
+      // On a phone the button lies below the pictures: whoever pressed it wants to see them.
+      if (value.run > run && value.busy && window.innerWidth < 720) root.scrollIntoView({ behavior: "smooth" });
+      run = value.run || 0;
     }
     new ResizeObserver(() => fit(grid, props.value)).observe(root);
     watch("value", draw);
@@ -328,7 +331,9 @@ window.imaginarium = (() => {
         button("Download", "Download this picture (D)", () => download(item.file), "quiet"),
         button("×", "Back to all (Esc)", closeViewer)),
       make("div", { className: "viewer-body" }, button("‹", "Previous (←)", () => step(-1), "icon turn"), compare,
-        button("›", "Next (→)", () => step(1), "icon turn")));
+        button("›", "Next (→)", () => step(1), "icon turn")),
+      make("p", { className: "viewer-words" }, ...item.words.map((word) =>
+        make("span", { textContent: word.text, title: word.figure }))));
     describe(item);
   }
 

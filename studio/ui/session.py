@@ -46,12 +46,14 @@ class Backstage:
         self._engine: Engine | None = None
         self._trouble: Exception | None = None
         self._ready = threading.Event()
+        self._thread: threading.Thread | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="imaginarium-"))
         self._workspaces = Workspaces(self._folder, public=True)
 
     def start(self, *warm_ups: Callable[[Engine], None]) -> None:
         """Makes the engine, then runs the tabs' own warm-ups, all in one background thread."""
-        threading.Thread(target=self._run, args=(warm_ups,), name="warm-up", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, args=(warm_ups,), name="warm-up", daemon=True)
+        self._thread.start()
 
     def _run(self, warm_ups: tuple[Callable[[Engine], None], ...]) -> None:
         try:

@@ -1,42 +1,41 @@
-"""Checkpoints of real architectures but hardly any weights, for tests of the page where it matters that there is a picture,
-not which one. Faces are taken to be where Viola-Jones sees them, with the eyes where a face has them on average."""
+"""A store for tests of the page, where it matters that there is a picture and not which one: the shipped network for faces,
+and small untrained ones of the real architecture for animals."""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import save
 
 from studio.core.checkpoints import CheckpointStore
-from studio.core.registry import Card, Registry, build
+from studio.core.faces import LANDMARKS
+from studio.core.registry import PRETRAINED, Card, Registry, build, default_registry
 from studio.pipelines.character import PAPER_ANIMALS
 
 
 def stand_in_store(folder: Path, animals: tuple[str, ...] = PAPER_ANIMALS) -> CheckpointStore:
-    """A store in ``folder`` with a landmark network and a small untrained network per animal."""
+    """A store in ``folder`` with the studio's landmark network and a small untrained network per animal."""
     registry = Registry(folder / "index.json")
-    _add(registry, folder, "landmarks-64", "landmarks", "landmarks", {"width": 4})
+    card = default_registry().card(LANDMARKS)
+    shutil.copy(PRETRAINED / card.file, folder)
+    registry.add(card)
     for seed, animal in enumerate(animals):
         name = f"cyclegan-{animal.replace('_', '-')}-64"
         study = "It was never trained." if animal == "spider" else None
         config = {"ngf": 8, "n_blocks": 1}
-        _add(registry, folder, name, "cyclegan", "translate", config, domains=("face", animal), seed=seed, study=study)
+        domains = ("face", animal)
+        card = Card(name, "cyclegan", "translate", 64, f"{name}.safetensors", "", 0, "none", domains, "head", config, study=study)
+        registry.add(_untrained(card, folder, seed))
     registry.save()
     return CheckpointStore(registry, folder, folder / "cache")
 
 
-def _add(registry, folder, name, family, task, config, domains=(), seed=0, study=None) -> None:
-    card = Card(name, family, task, 64, f"{name}.safetensors", "", 0, "none", domains, "head", config, study=study)
+def _untrained(card: Card, folder: Path, seed: int) -> Card:
     torch.manual_seed(seed)
-    network = build(card)
-    if family == "landmarks":
-        with torch.no_grad():
-            for parameter in (*network.eyes.parameters(), network.face.weight):
-                parameter.zero_()
-            network.face.bias.fill_(5.0)
-    content = save(network.state_dict())
+    content = save(build(card).state_dict())
     (folder / card.file).write_bytes(content)
-    values = {**card.to_dict(), "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
-    registry.add(Card.from_dict(values))
+    return replace(card, sha256=hashlib.sha256(content).hexdigest(), size=len(content))

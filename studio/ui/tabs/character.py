@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
+from studio.core.checkpoints import CheckpointError
 from studio.core.export import export_zip
 from studio.core.faces import FRAME_SIZE, FRAMES, align
 from studio.core.gallery import GalleryError
@@ -33,7 +34,7 @@ SAMPLES = {"astronaut.jpg": "Eileen Collins"}
 MAX_STRENGTH = 1.3
 CHOOSER_SIDE, THUMB_SIDE, CELL_SIDE, CROP_SIDE = 960, 160, 512, 320  # px, longest side of what the page shows
 STRIP_LENGTH = 300  # newest results in the strip
-NO_FACE = "No face found: click the eyes or use the centre."
+NO_FACE = "No face found. Where is it?"
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,11 @@ class CharacterTab:
             upload = gr.UploadButton("Upload", file_count="multiple", elem_id="upload", type="filepath")
             source = drawn("source", "source", "sample", "remove", "choose", "centre", "eyes")
             controls = self._build_controls()
-            with gr.Row(elem_classes="actions"):
-                make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="make")
-                stop = gr.Button("Stop", elem_classes="stop-button", elem_id="stop", interactive=False)
-            problem = gr.HTML("", elem_classes="problem", elem_id="make-note", apply_default_css=False)
+            with gr.Column(elem_classes="actions"):
+                problem = gr.HTML("", elem_id="make-note", apply_default_css=False)
+                with gr.Row(elem_classes="action-row"):
+                    make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="make")
+                    stop = gr.Button("Stop", elem_classes="stop-button", elem_id="stop", interactive=False)
         with gr.Column(elem_classes="canvas"):
             stage = drawn("stage", "stage", "export")
         self._connect_source(shell.desk, source, upload, controls, problem)
@@ -78,8 +80,7 @@ class CharacterTab:
         outputs = [shell.desk, source, stage, shell.strip, *controls.all()]
         page.load(self._open_page, [shell.desk], outputs, show_progress="hidden", api_visibility="private")
 
-    @staticmethod
-    def _build_controls() -> Controls:
+    def _build_controls(self) -> Controls:
         with gr.Row(elem_classes="label-row"):
             gr.HTML("<h2>Animals</h2>", apply_default_css=False)
             everything = gr.Button("All", size="sm", elem_classes="quiet-button", elem_id="all-animals")
@@ -91,10 +92,9 @@ class CharacterTab:
         )  # fmt: skip
         with gr.Accordion("More", open=False, elem_classes="more"):
             paste = gr.Checkbox(False, label="Put it back into the photo", info="Each result fills its place in the whole picture")
-        # In the browser alone: ticking boxes needs no server.
-        names = "() => [...document.querySelectorAll('#animals input')].map((box) => box.value)"
-        everything.click(None, None, animals, js=names, api_visibility="private")
-        nothing.click(None, None, animals, js="() => []", api_visibility="private")
+        quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+        everything.click(lambda: [info.name for info in self._animals()], None, animals, **quiet)
+        nothing.click(lambda: [], None, animals, **quiet)
         return Controls(animals, strength, paste)
 
     def _connect_source(
@@ -268,7 +268,7 @@ class CharacterTab:
             engine = self._backstage.engine()
             request, chosen = self._request(desk, engine, animals, strength, paste)
             yield from self._fill(desk, engine, request, chosen)
-        except (ValueError, GalleryError, RuntimeError) as error:
+        except (ValueError, GalleryError, CheckpointError, RuntimeError) as error:
             if desk.sheet:
                 desk.sheet |= {"busy": False, "message": desk.sheet["message"] if not desk.sheet["busy"] else "Not finished."}
             yield desk, desk.sheet or gr.skip(), desk.strip, _problem(str(error)), *_buttons(busy=False)
@@ -432,7 +432,9 @@ def _eyes(slot: Slot) -> Eyes:
 
 
 def _source(desk: Desk, said: dict[str, Any] | None = None) -> dict[str, Any]:
-    samples = [{"name": name, "title": title, "src": sample_preview(ASSETS / "samples" / name)} for name, title in SAMPLES.items()]
+    own = any(not slot.is_sample for slot in desk.slots)
+    offered = {} if own else SAMPLES  # one's own photos need the room
+    samples = [{"name": name, "title": title, "src": sample_preview(ASSETS / "samples" / name)} for name, title in offered.items()]
     return {"photos": [_photo_row(slot) for slot in desk.slots], "samples": samples, "note": said}
 
 

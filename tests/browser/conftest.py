@@ -1,0 +1,153 @@
+"""The studio in a process of its own, and a browser that watches what the page says and fetches."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from skimage import data
+
+from studio.core.images import to_png
+from studio.core.registry import default_registry
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURES = ROOT / "test-output"
+DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+PATIENCE = 120_000  # ms: two cores may be busy with something else
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answer(url: str) -> tuple[int, bytes]:
+    """Status and body of a GET."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory) -> Iterator[str]:
+    """The address of the running studio: the real front door where animals are shipped, else stand-ins for them."""
+    port = free_port()
+    if default_registry().list_models(task="translate"):
+        command = [sys.executable, "app.py"]
+    else:
+        command = [sys.executable, "tests/browser/studio_app.py", str(tmp_path_factory.mktemp("stand-ins"))]
+    log = open(tmp_path_factory.mktemp("log") / "studio.log", "w+")
+    process = subprocess.Popen([*command, "--port", str(port)], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
+
+
+def _wait_for(url: str, process: subprocess.Popen, log) -> None:
+    for _ in range(360):
+        if process.poll() is not None:
+            break
+        try:
+            if answer(url)[0] == 200:
+                return
+        except OSError:
+            time.sleep(0.5)
+    log.seek(0)
+    pytest.fail(f"The studio did not open:\n{log.read()}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """A browser profile of its own at the studio; ``troubles`` collects errors of the page and requests off the host."""
+
+    def __init__(self, browser: Browser, url: str, viewport: dict, **options):
+        self.context: BrowserContext = browser.new_context(viewport=viewport, accept_downloads=True, **options)
+        self.context.set_default_timeout(PATIENCE)
+        self.page: Page = self.context.new_page()
+        self.troubles: list[str] = []
+        self.page.on("console", lambda message: message.type == "error" and self.troubles.append(message.text))
+        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on("request", lambda request: self._check(request.url, url))
+        self.page.goto(url)
+        self.page.wait_for_selector("figure.cell button img")
+
+    def _check(self, requested: str, url: str) -> None:
+        if not requested.startswith((url, "data:", "blob:")):
+            self.troubles.append(f"fetches {requested}")
+
+    def add(self, *files: Path) -> None:
+        """Chooses files and waits until their faces were searched."""
+        self.page.set_input_files("#picker", [str(file) for file in files])
+        self.page.wait_for_function("!document.querySelector('.drop-card.reading')")
+        self.page.wait_for_function("![...document.querySelectorAll('.person')].some((p) => p.textContent.includes('looking'))")
+
+    def make(self) -> None:
+        """Presses Make and waits until everything is there."""
+        self.page.click("#make")
+        self.page.wait_for_selector("#stage progress.busy")
+        self.page.wait_for_selector("#stage progress:not(.busy)", state="attached")
+
+    def picture(self, name: str) -> None:
+        """Keeps a screenshot for whoever judges the page."""
+        PICTURES.mkdir(exist_ok=True)
+        self.page.screenshot(path=str(PICTURES / f"{name}.png"))
+
+
+@pytest.fixture
+def visit(studio, browser):
+    """Opens the studio as a new visitor; afterwards no visitor may have had trouble."""
+    visitors: list[Visitor] = []
+
+    def open_studio(viewport=DESKTOP, **options) -> Visitor:
+        visitors.append(Visitor(browser, studio, viewport, **options))
+        return visitors[-1]
+
+    yield open_studio
+    for visitor in visitors:
+        visitor.context.close()
+    assert not [trouble for visitor in visitors for trouble in visitor.troubles]
+
+
+@pytest.fixture(scope="session")
+def astronaut(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("photos") / "astronaut.png"
+    path.write_bytes(to_png(data.astronaut()))
+    return path
+
+
+@pytest.fixture(scope="session")
+def coffee(tmp_path_factory) -> Path:
+    """A photo of nobody."""
+    path = tmp_path_factory.mktemp("photos") / "coffee.png"
+    path.write_bytes(to_png(data.coffee()))
+    return path
+
+
+assert "GRADIO_SHARE" not in os.environ, "A test must never open a public link."

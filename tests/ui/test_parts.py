@@ -1,0 +1,34 @@
+"""How pictures and events travel between the page and the studio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from studio.ui.parts import asset, event_value, served
+from studio.ui.shell import look
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b.png", "<img>.png", "", "..", "Ada as a lion.png"])
+def test_a_served_file_keeps_inside_the_cache(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    file = served(b"data", name)
+    assert Path(file["path"]).is_relative_to(tmp_path.resolve()) and Path(file["path"]).read_bytes() == b"data"
+    assert not set(file["orig_name"]) & set("/\\<>")
+
+
+def test_an_event_without_its_value_is_none():
+    assert event_value(gr.EventData(None, None), "photo") is None
+    assert event_value(gr.EventData(None, {"photo": 3}), "photo") == 3
+
+
+def test_the_page_names_nothing_outside():
+    text = str(look()["css"]) + look()["head"]
+    assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text and "url(" not in text
+    assert "</script>" not in asset("studio.js")
+
+
+def test_file_names_never_become_markup():
+    assert "innerHTML" not in asset("studio.js")
