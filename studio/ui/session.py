@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from studio.core.gallery import Gallery
 from studio.core.images import Photo, open_photo
 from studio.core.registry import Registry, default_registry
-from studio.core.workspace import Workspaces, WorkspaceError
+from studio.core.workspace import WorkspaceError, Workspaces
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine

@@ -66,7 +66,8 @@ def build_page(backstage: Backstage, shared: str = "on this machine") -> tuple[g
             with pane:
                 tab.build(shell, page)
         ticks = [page.load, gr.Timer(STATUS_SECONDS).tick]
-        gr.on(ticks, lambda: _status(backstage, shared), None, status, show_progress="hidden", queue=False, api_visibility="private")
+        quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+        gr.on(ticks, lambda: _status(backstage, shared), None, status, **quiet)
     return page, tabs
 
 
@@ -76,8 +77,7 @@ def look() -> dict[str, Any]:
         "#fff4ed", "#ffe6d5", "#feccaa", "#fdac74", "#fb8a3c", "#e8590c", "#c2410c", "#a3360c", "#822c12", "#692612", "#3b1208"
     )  # fmt: skip
     theme = gr.themes.Base(primary_hue=accent, neutral_hue="zinc", radius_size="md", font=_FONT, font_mono=_MONO)
-    head = f'<meta name="viewport" content="width=device-width, initial-scale=1"><script>{asset("studio.js")}</script>'
-    return {"theme": theme, "css": asset("studio.css"), "head": head}
+    return {"theme": theme, "css": asset("studio.css"), "head": f"<script>{asset('studio.js')}</script>"}
 
 
 _INSPECTOR = (
@@ -92,7 +92,7 @@ def _panes(tabs: list[Tab]) -> list[gr.Row]:
 
 def _brand(tabs: list[Tab]) -> str:
     names = "".join(
-        f'<button type="button" role="tab" data-tab="{tab.id}" aria-selected="{"true" if n == 0 else "false"}">{tab.title}</button>'
+        f'<button type="button" role="tab" data-tab="{tab.id}" aria-selected="{str(n == 0).lower()}">{tab.title}</button>'
         for n, tab in enumerate(tabs)
     )
     return f'{asset("logo.svg")}<h1>Imaginarium</h1><nav role="tablist" aria-label="Tabs">{names}</nav>'

@@ -50,19 +50,19 @@ def studio(tmp_path_factory) -> Iterator[str]:
         command = [sys.executable, "app.py"]
     else:
         command = [sys.executable, "tests/browser/studio_app.py", str(tmp_path_factory.mktemp("stand-ins"))]
-    log = open(tmp_path_factory.mktemp("log") / "studio.log", "w+")
-    process = subprocess.Popen([*command, "--port", str(port)], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+    path = tmp_path_factory.mktemp("log") / "studio.log"
+    with path.open("w") as log:
+        process = subprocess.Popen([*command, "--port", str(port)], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(url, process, log)
+        _wait_for(url, process, path)
         yield url
     finally:
         process.terminate()
         process.wait(30)
-        log.close()
 
 
-def _wait_for(url: str, process: subprocess.Popen, log) -> None:
+def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
     for _ in range(360):
         if process.poll() is not None:
             break
@@ -71,8 +71,7 @@ def _wait_for(url: str, process: subprocess.Popen, log) -> None:
                 return
         except OSError:
             time.sleep(0.5)
-    log.seek(0)
-    pytest.fail(f"The studio did not open:\n{log.read()}")
+    pytest.fail(f"The studio did not open:\n{log.read_text()}")
 
 
 @pytest.fixture(scope="session")

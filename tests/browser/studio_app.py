@@ -14,11 +14,10 @@ def main() -> None:
     folder, settings = Path(sys.argv[1]), parse(sys.argv[2:])
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     private_cache()
-    from tests.ui.stand_ins import stand_in_store
-
     from studio.core.engine import Engine
     from studio.ui.serve import serve
     from studio.ui.session import Backstage
+    from tests.ui.stand_ins import stand_in_store
 
     folder.mkdir(parents=True, exist_ok=True)
     store = stand_in_store(folder)

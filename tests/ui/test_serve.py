@@ -33,7 +33,9 @@ def test_a_shared_studio_can_be_open_or_have_its_own_passwords(tmp_path, capsys)
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize(("text", "word"), [("ada\n", "Line 1"), ("", "names nobody"), (":x\n", "Line 1"), (None, "cannot be read")])
+@pytest.mark.parametrize(
+    ("text", "word"), [("ada\n", "Line 1"), ("", "names nobody"), (":x\n", "Line 1"), (None, "cannot be read")]
+)
 def test_a_password_file_that_is_wrong_is_one_sentence(tmp_path, capsys, text, word):
     file = tmp_path / "people"
     if text is not None:

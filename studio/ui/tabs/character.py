@@ -25,7 +25,7 @@ from studio.ui.session import Backstage, Desk, Eyes, Slot
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
-    from studio.pipelines.character import AnimalInfo, CharacterRequest, CharacterResult, FaceChoice, Progress, Translation
+    from studio.pipelines.character import AnimalInfo, CharacterRequest, FaceChoice, Progress, Translation
     from studio.ui.shell import Shell
 
 # studio.pipelines.character is imported inside functions: torch comes with it, and the page must answer before that.
@@ -34,6 +34,7 @@ SAMPLES = {"astronaut.jpg": "Eileen Collins"}
 MAX_STRENGTH = 1.3
 CHOOSER_SIDE, THUMB_SIDE, CELL_SIDE, CROP_SIDE = 960, 160, 512, 320  # px, longest side of what the page shows
 STRIP_LENGTH = 300  # newest results in the strip
+NO_ANIMALS = "There are no animals yet: bring their networks here with `python -m studio pull`, then start the studio again."
 NO_FACE = "No face found. Where is it?"
 
 
@@ -91,7 +92,7 @@ class CharacterTab:
             elem_id="strength", buttons=["reset"],
         )  # fmt: skip
         with gr.Accordion("More", open=False, elem_classes="more"):
-            paste = gr.Checkbox(False, label="Put it back into the photo", info="Each result fills its place in the whole picture")
+            paste = gr.Checkbox(False, label="Put it back into the photo", info="Each result takes its place in the picture")
         quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
         everything.click(lambda: [info.name for info in self._animals()], None, animals, **quiet)
         nothing.click(lambda: [], None, animals, **quiet)
@@ -131,7 +132,7 @@ class CharacterTab:
         from studio.pipelines.character import CharacterRequest, Translation, translate
 
         with self._first_visit_lock:
-            if self._first_visit is None:
+            if self._first_visit is None and self._animals():
                 name, title = next(iter(SAMPLES.items()))
                 slot = self._with_faces(Slot.open(ASSETS / "samples" / name, title, is_sample=True), engine)
                 request = CharacterRequest((slot.photo(),), faces=(_face_choice(slot),))
@@ -141,14 +142,14 @@ class CharacterTab:
     def _open_page(self, desk: Desk) -> Iterator[tuple[Any, ...]]:
         skip = [gr.skip()] * 3
         yield desk, _source(desk), {**_EMPTY, "message": "Warming up the networks…", "busy": True}, desk.strip, *skip
-        message = ""
+        animals = self._animals()
+        message = NO_ANIMALS if not animals else "Drop a photo of a person, then press Make."
         try:
-            animals = self._animals()
             self.warm_up(self._backstage.engine())
             self._show_first_visit(desk, animals)
         except Exception as error:  # whatever is missing, the page still opens and says what
-            animals, message = self._animals(), str(error)
-        stage = desk.sheet or {**_EMPTY, "message": message or "Drop a photo of a person, then press Make."}
+            message = str(error)
+        stage = desk.sheet or {**_EMPTY, "message": message}
         choices = [(info.label, info.name) for info in animals]
         chips = gr.CheckboxGroup(choices=choices, value=[info.name for info in animals])
         yield desk, _source(desk), stage, desk.strip, chips, gr.skip(), gr.skip()
@@ -193,7 +194,7 @@ class CharacterTab:
     def _restore(self, desk: Desk, recipe: Recipe) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The controls as the recipe says; its photos if they are at hand."""
         if (recipe.tab, recipe.verb) != ("character", "translate"):
-            return (gr.skip(),) * 3, note(f"This picture was made on the tab {recipe.tab}, which is not in this studio yet.", True)
+            return (gr.skip(),) * 3, note(f"This picture was made on the tab {recipe.tab}, which is not in this studio.", True)
         known = [info.name for info in self._animals()]
         named = recipe.parameters.get("animals")
         animals = [name for name in named if name in known] if isinstance(named, list) else known
@@ -434,7 +435,9 @@ def _eyes(slot: Slot) -> Eyes:
 def _source(desk: Desk, said: dict[str, Any] | None = None) -> dict[str, Any]:
     own = any(not slot.is_sample for slot in desk.slots)
     offered = {} if own else SAMPLES  # one's own photos need the room
-    samples = [{"name": name, "title": title, "src": sample_preview(ASSETS / "samples" / name)} for name, title in offered.items()]
+    samples = [
+        {"name": name, "title": title, "src": sample_preview(ASSETS / "samples" / name)} for name, title in offered.items()
+    ]
     return {"photos": [_photo_row(slot) for slot in desk.slots], "samples": samples, "note": said}
 
 
@@ -549,7 +552,7 @@ def _facts(cell: Translation) -> list[list[str]]:
     return [
         ["Network", ", ".join(cell.recipe.checkpoints)],
         ["How far", f"{parameters.get('strength', 1.0):.2f}"],
-        ["Size", f"{width} × {height} px"],
+        ["Size", f"{width} by {height} px"],
         ["Time", f"{1000 * cell.seconds:.0f} ms"],
     ]
 

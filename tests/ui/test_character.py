@@ -1,0 +1,150 @@
+"""The tab's handlers, called as gradio calls them, with forged events among the honest ones."""
+
+from __future__ import annotations
+
+import gradio as gr
+import pytest
+from skimage import data
+
+from studio.core.engine import Engine
+from studio.core.images import to_png
+from studio.core.recipe import Recipe
+from studio.ui.parts import ASSETS
+from studio.ui.session import Backstage, Desk, Slot
+from studio.ui.tabs.character import NO_ANIMALS, SAMPLES, CharacterTab, _restore_photos
+from tests.ui.stand_ins import stand_in_store
+
+ANIMALS = ("lion", "spider")
+
+
+@pytest.fixture(scope="module")
+def backstage(tmp_path_factory):
+    store = stand_in_store(tmp_path_factory.mktemp("stand-ins"), ANIMALS)
+    backstage = Backstage(lambda: Engine("cpu", store=store), store.registry)
+    backstage.start()
+    yield backstage
+    backstage.close()
+
+
+@pytest.fixture
+def tab(backstage, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    return CharacterTab(backstage)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "astronaut.png"
+    path.write_bytes(to_png(data.astronaut()))
+    return path
+
+
+def event(**values) -> gr.EventData:
+    return gr.EventData(None, values)
+
+
+def last(steps):
+    return list(steps)[-1]
+
+
+def test_the_first_visit_shows_a_finished_result_and_every_animal(tab):
+    desk = Desk()
+    _, source, stage, strip, chips, *_ = last(tab._open_page(desk))
+    assert len(stage["items"]) == len(ANIMALS) and not stage["busy"] and strip == []
+    assert [name for _, name in chips.choices] == list(ANIMALS)
+    assert source["photos"][0]["words"] == "face found"
+
+
+def test_without_animals_the_page_says_how_to_get_them(tmp_path, monkeypatch):
+    store = stand_in_store(tmp_path, ())
+    backstage = Backstage(lambda: Engine("cpu", store=store), store.registry)
+    backstage.start()
+    _, _, stage, *_ = last(CharacterTab(backstage)._open_page(Desk()))
+    assert stage["message"] == NO_ANIMALS
+    backstage.close()
+
+
+def test_own_photos_take_the_samples_place_and_come_once(tab, photo):
+    desk = Desk()
+    last(tab._open_page(desk))
+    for _ in range(2):
+        _, source, *_ = last(tab._add_photos(desk, [str(photo)]))
+    assert [row["name"] for row in source["photos"]] == ["astronaut.png"] and source["samples"] == []
+
+
+def test_bad_files_are_named_and_good_ones_kept(tab, photo, tmp_path):
+    bad = tmp_path / "notes.txt"
+    bad.write_text("hello")
+    _, source, *_ = last(tab._add_photos(Desk(), [str(bad), str(photo)]))
+    assert len(source["photos"]) == 1 and source["note"]["error"] and "notes.txt" in source["note"]["text"]
+
+
+def test_making_keeps_every_cell_in_the_gallery(tab, backstage, photo):
+    desk = Desk()
+    last(tab._add_photos(desk, [str(photo)]))
+    steps = list(tab._make(desk, list(ANIMALS), 1.0, False))
+    _, stage, strip, problem, *_ = steps[-1]
+    assert problem == "" and not stage["busy"] and stage["sheet"] and stage["done"] == len(ANIMALS)
+    assert [item["animal"] for item in strip] == ["spider", "lion"]
+    assert backstage.gallery(desk).count() == len(ANIMALS)
+    assert stage["items"][f"{desk.slots[0].id}/spider"]["study"]
+
+
+def test_stop_ends_between_two_cells(tab, photo):
+    desk = Desk()
+    last(tab._add_photos(desk, [str(photo)]))
+    steps = tab._make(desk, list(ANIMALS), 1.0, False)
+    while not desk.strip:
+        next(steps)
+    desk.stopped = True
+    _, stage, strip, *_ = last(steps)
+    assert len(strip) == 1 and stage["message"].startswith("Stopped after 1 of 2")
+
+
+@pytest.mark.parametrize(("animals", "words"), [([], "Pick at least one animal"), (["unicorn"], "Pick at least one animal")])
+def test_what_is_missing_is_said_where_the_button_is(tab, photo, animals, words):
+    desk = Desk()
+    last(tab._add_photos(desk, [str(photo)]))
+    *_, problem, _, _ = last(tab._make(desk, animals, 1.0, False))
+    assert words in problem and len(desk.slots) == 1
+
+
+def test_no_photo_is_said_too(tab):
+    *_, problem, _, _ = last(tab._make(Desk(), list(ANIMALS), 1.0, False))
+    assert "Add a photo" in problem
+
+
+@pytest.mark.parametrize("value", [None, 7, "x", -1, [], {"a": 1}])
+def test_forged_events_change_nothing(tab, photo, value):
+    desk = Desk()
+    last(tab._add_photos(desk, [str(photo)]))
+    slot = desk.slots[0]
+    for handler in (tab._remove, tab._use_centre, tab._favourite):
+        handler(desk, event(photo=value, id=value))
+    tab._choose(desk, event(photo=slot.id, face=value))
+    tab._use_eyes(desk, event(photo=slot.id, eyes=value))
+    last(tab._add_sample(desk, event(name="../../../etc/passwd")))
+    assert desk.slots == [slot] and slot.choice is None
+
+
+def test_a_sample_is_restored_with_its_eyes(tab):
+    name, title = next(iter(SAMPLES.items()))
+    sample = Slot.open(ASSETS / "samples" / name, title)
+    eyes = ((100.0, 90.0), (150.0, 90.0))
+    inputs = [{"sha256": sample.sha256, "name": title, "eyes": eyes}]
+    recipe = Recipe(tab="character", verb="translate", parameters={"animals": ["lion"], "strength": 0.5}, inputs=inputs)
+    desk = Desk()
+    (animals, strength, paste), said = tab._restore(desk, recipe)
+    assert (animals, strength, paste) == (["lion"], 0.5, False) and "press Make" in said["text"]
+    assert desk.slots[0].choice == eyes
+    other = recipe.model_copy(update={"inputs": (recipe.inputs[0].model_copy(update={"sha256": "0" * 64}),)})
+    assert _restore_photos(desk, other) == [title]
+
+
+def test_a_recipe_of_another_tab_is_refused_and_odd_values_are_bounded(tab):
+    recipe = Recipe(tab="morph", verb="morph")
+    settings, said = tab._restore(Desk(), recipe)
+    assert said["error"] and "morph" in said["text"]
+    wild = Recipe(tab="character", verb="translate", parameters={"animals": "all", "strength": 99, "paste": "yes"})
+    (animals, strength, paste), _ = tab._restore(Desk(), wild)
+    assert (animals, strength, paste) == (list(ANIMALS), 1.3, False)
