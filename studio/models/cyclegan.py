@@ -122,13 +122,13 @@ class Discriminator(nn.Module):
         self.patch_head = nn.Conv2d(4 * ndf, domains, 3, 1, 1)
         self.global_head = nn.Conv2d(4 * ndf, domains, 3, 1, 1)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """``image`` (B, 3, H, W) -> logits (B, domains, N) of all patches of both scales."""
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """``image`` (B, 3, H, W) -> logits (B, domains, N) of the patches of each scale."""
         x = image
         for conv in self.trunk:
             x = F.leaky_relu(conv(x), 0.2)
         whole = self.global_head(F.leaky_relu(self.down(x), 0.2))
-        return torch.cat([self.patch_head(x).flatten(2), whole.flatten(2)], 2)
+        return [self.patch_head(x).flatten(2), whole.flatten(2)]
 
 
 @register_model("cyclegan")

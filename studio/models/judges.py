@@ -63,7 +63,8 @@ class Judge(nn.Module):
         super().__init__()
         self.trunk = MobileNet()
         self.head = nn.Linear(512, outputs) if outputs else None
-        self.embed = nn.Linear(512, embedding) if embedding else None
+        # Pooled features are all positive and nearly parallel: without the norm every face would embed to one point.
+        self.embed = nn.Sequential(nn.Linear(512, embedding, bias=False), nn.BatchNorm1d(embedding)) if embedding else None
         self.features = features
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:

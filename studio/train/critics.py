@@ -39,31 +39,28 @@ def imagenet_trunk(data: Path | None) -> MobileNet:
 
 
 class FeatureDiscriminator(nn.Module):
-    """Judges pictures by frozen ImageNet features (Projected GANs, Sauer et al. 2021), one answer per domain and place.
+    """Judges pictures by frozen ImageNet features (Projected GANs, Sauer et al. 2021), one answer per domain.
 
-    Deep features tell an animal from a face of the same colours, which a patch critic learns only slowly.
+    Deep features tell an animal from a face of the same colours, which a patch critic learns only slowly. It answers at three
+    scales: the places of the trunk's maps at /8 and at /16, and the whole picture by the pooled last map.
 
     Args:
         trunk: frozen; kept out of the state, since its file has it.
         size: pictures are resized to this side in px first.
     """
 
-    widths = (128, 256, 512)  # the trunk's maps at /4, /8 and /16
+    widths = (256, 512, 512)
 
     def __init__(self, trunk: MobileNet, domains: int = 1, size: int = 96, hidden: int = 64):
         super().__init__()
         self._trunk = (trunk.requires_grad_(False),)  # a tuple hides it from state_dict
         self.size = size
         self.bodies = nn.ModuleList(spectral_norm(nn.Conv2d(w, hidden, 1)) for w in self.widths)
-        self.middles = nn.ModuleList(spectral_norm(nn.Conv2d(hidden, hidden, 3, 1, 1)) for _ in self.widths)
         self.heads = nn.ModuleList(nn.Conv2d(hidden, domains, 1) for _ in self.widths)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """``image`` (B, 3, H, W) in [-1, 1] -> logits (B, domains, N) of all places of the three maps."""
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """``image`` (B, 3, H, W) in [-1, 1] -> logits (B, domains, N) of the places of each scale."""
         trunk = self._trunk[0].to(image.device)
-        maps = trunk(F.interpolate(image, size=self.size, mode="bilinear", align_corners=False))[1:]
-        answers = []
-        for features, body, middle, head in zip(maps, self.bodies, self.middles, self.heads, strict=True):
-            x = F.leaky_relu(middle(F.leaky_relu(body(features), 0.2)), 0.2)
-            answers.append(head(x).flatten(2))
-        return torch.cat(answers, 2)
+        fine, coarse = trunk(F.interpolate(image, size=self.size, mode="bilinear", align_corners=False))[2:]
+        scales = zip((fine, coarse, coarse.mean((2, 3), keepdim=True)), self.bodies, self.heads, strict=True)
+        return [head(F.leaky_relu(body(features), 0.2)).flatten(2) for features, body, head in scales]

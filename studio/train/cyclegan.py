@@ -18,7 +18,7 @@ from torch import Tensor
 from studio.models.cyclegan import Discriminator, Generator, select_domains
 from studio.train.augment import diff_augment
 from studio.train.critics import FeatureDiscriminator, imagenet_trunk
-from studio.train.data import HEAD_MARGIN, MODEL_PARTS, VALIDATION_PARTS, Pack, Sampler, read_pack, to_unit
+from studio.train.data import HEAD, MODEL_PARTS, VALIDATION_PARTS, Pack, Sampler, read_pack, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.loop import Settings, Trainer, tile
 
@@ -54,7 +54,7 @@ class CycleGANTrainer(Trainer):
         self.animals, self.size, self.batch, self.images_per_step = animals, size, batch, batch
         self.name = f"cyclegan-{'base' if len(animals) > 1 else animals[0]}-{size}"
         self.ema_half_life = 4_000.0 if len(animals) > 1 else 1_500.0
-        faces = read_pack("faces128", size, settings.data, margin=HEAD_MARGIN)
+        faces = read_pack("faces128", size, settings.data, box=HEAD)
         self.validation = to_unit(faces.parts(VALIDATION_PARTS).images[:12]).to(self.device)
         packs = [read_animal(a, size, settings, MODEL_PARTS) for a in animals]
         self.counts = {a: len({r["file_name"] for r in p.rows}) for a, p in zip(animals, packs, strict=True)}
@@ -79,7 +79,8 @@ class CycleGANTrainer(Trainer):
             for network in self.networks.values():
                 network.compile()
         translators = [*self.networks["to_animal"].parameters(), *self.networks["to_face"].parameters()]
-        critics = [p for name in CRITICS for p in self.networks[name].parameters()]
+        patch_critics = [*self.networks["patch_animal"].parameters(), *self.networks["patch_face"].parameters()]
+        critics = [{"params": patch_critics}, {"params": self.networks["feature_animal"].parameters(), "lr": 1.5e-3}]
         # Two time scales (Heusel et al. 2017) instead of the paper's one critic step on a pool of older translations.
         self.optimisers = {
             "translators": torch.optim.Adam(translators, 3e-4, betas=(0.5, 0.999)),
@@ -147,8 +148,8 @@ class CycleGANTrainer(Trainer):
         self.optimisers["critics"].step()
         return {k: v.detach() for k, v in losses.items()}
 
-    def _answer(self, critic: str, images: Tensor) -> Tensor:
-        return self.networks[critic](diff_augment(images, "translation,cutout")).float()
+    def _answer(self, critic: str, images: Tensor) -> list[Tensor]:
+        return self.networks[critic](diff_augment(images, "translation,cutout"))
 
     @torch.no_grad()
     def grid(self) -> Image.Image:
@@ -176,6 +177,7 @@ class CycleGANTrainer(Trainer):
             )
 
 
-def _towards(answer: Tensor, heads: Tensor, value: float) -> Tensor:
-    """Least squares (Mao et al. 2017): the maps of each picture's head in ``answer`` (B, domains, N) against ``value``."""
-    return ((answer[torch.arange(len(heads), device=heads.device), heads] - value) ** 2).mean()
+def _towards(answers: list[Tensor], heads: Tensor, value: float) -> Tensor:
+    """Least squares (Mao et al. 2017) of each picture's head against ``value``; every scale's (B, domains, N) counts the same."""
+    rows = torch.arange(len(heads), device=heads.device)
+    return torch.stack([((answer[rows, heads].float() - value) ** 2).mean() for answer in answers]).mean()

@@ -19,8 +19,13 @@ MODEL_PARTS = frozenset(range(7))
 JUDGE_PARTS = frozenset((7, 8))
 VALIDATION_PARTS = frozenset((9,))
 
-# The head frame is the central 76 % of the portrait frame (core/faces.py): this share is cut off on each side.
-HEAD_MARGIN = 0.12
+Box = tuple[float, float, float, float]
+
+# What to cut out of a picture in the portrait frame, as shares of its side (left, top, right, bottom), to get the other frames
+# (core/faces.py): the head is its central 76 %, the face is what brings its eyes to the places of the face frame.
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+HEAD: Box = (0.12, 0.12, 0.88, 0.88)
+FACE: Box = (0.2152, 0.3361, 0.7850, 0.9059)
 
 
 def part(file_name: str) -> int:
@@ -68,13 +73,13 @@ def read_pack(
     size: int,
     data_dir: Path | None = None,
     keep: Callable[[dict[str, str]], bool] = lambda row: True,
-    margin: float = 0.0,
+    box: Box = WHOLE,
 ) -> Pack:
     """Reads the pictures of a pack whose metadata pass ``keep``.
 
     Args:
         size: side in px the pictures are resized to (antialiased).
-        margin: share cut off on each side before (``HEAD_MARGIN`` turns portrait into head).
+        box: what is cut out first (``HEAD`` and ``FACE`` turn portraits into these frames).
 
     Raises:
         FileNotFoundError: the pack is not there.
@@ -85,14 +90,13 @@ def read_pack(
         images = np.empty((len(rows), size, size, 3), np.uint8)
         for i, row in enumerate(rows):
             with Image.open(io.BytesIO(archive.read(row["file_name"]))) as image:
-                images[i] = _crop_resize(image.convert("RGB"), size, margin)
+                images[i] = _crop_resize(image.convert("RGB"), size, box)
     return Pack(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), rows)
 
 
-def _crop_resize(image: Image.Image, size: int, margin: float) -> np.ndarray:
-    width, height = image.size
-    box = (margin * width, margin * height, (1 - margin) * width, (1 - margin) * height)
-    return np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box=box, reducing_gap=3))
+def _crop_resize(image: Image.Image, size: int, box: Box) -> np.ndarray:
+    pixels = tuple(share * side for share, side in zip(box, 2 * image.size, strict=True))
+    return np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box=pixels, reducing_gap=3))
 
 
 def to_unit(images: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from studio.metrics.class_score import ANIMAL_JUDGE, ask_judge, class_score, sof
 from studio.metrics.face_score import face_score
 from studio.metrics.kid import kid
 from studio.metrics.lpips import feature_maps, mean_pairwise
-from studio.train.data import HEAD_MARGIN, VALIDATION_PARTS, part, read_pack
+from studio.train.data import HEAD, VALIDATION_PARTS, part, read_pack
 
 BATCH = 16
 # Distances need the full feature maps, a megabyte per picture: they are kept for this many outputs.
@@ -96,7 +96,7 @@ def evaluate_character(
     if unknown := [card.id for card in cards if card.domains[1] not in labels]:
         raise ValueError(f"The judge does not know the animal of {', '.join(unknown)}: train the judge on it, or leave it out.")
     for number, card in enumerate(cards):
-        photos = _validation("faces128", card.resolution, data_dir, HEAD_MARGIN)
+        photos = _validation("faces128", card.resolution, data_dir, HEAD)
         animals = _validation("animals160", card.resolution, data_dir, animal=card.domains[1])
         if len(animals) < 2:
             raise ValueError(f"Part 9 of animals160 has too few pictures of {card.domains[1]!r} to measure {card.id}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from studio.models.judges import Judge
 from studio.train.augment import similarity_crops
 from studio.train.critics import imagenet_trunk
-from studio.train.data import JUDGE_PARTS, VALIDATION_PARTS, Pack, read_pack, to_unit
+from studio.train.data import FACE, JUDGE_PARTS, VALIDATION_PARTS, Pack, read_pack, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.loop import Settings, Trainer, tile
 
@@ -240,20 +241,26 @@ class IdentityJudge(JudgeTrainer):
     name = "judge-identity"
     size = 96
     embedding = 128
-    total_images = 24_000
+    total_images = 48_000
     frame = "face"
     domains = ("face",)
     scale, margin = 24.0, 0.2
-    sources = "celeba_face160, parts 7 and 8"
+    sources = "celeba_face160, and the faces of CelebA's portraits in faces128 and faces64, parts 7 and 8"
 
     def read(self, settings: Settings) -> None:
-        pack = read_pack("celeba_face160", self.size, settings.data)
-        train = pack.parts(JUDGE_PARTS)
-        people = sorted({r["identity"] for r in train.rows})
+        """The packs share some photographs under other names: none that validates is trained on, whatever its part elsewhere."""
+        close_ups = read_pack("celeba_face160", self.size, settings.data)
+        validation = close_ups.parts(VALIDATION_PARTS)
+        held_out = {r["file_name"] for r in validation.rows}
+        packs = [close_ups.parts(JUDGE_PARTS)]
+        for name in ("faces128", "faces64"):
+            portraits = read_pack(name, self.size, settings.data, lambda row: row["source"] == "celeba", FACE).parts(JUDGE_PARTS)
+            packs.append(portraits.select(lambda row: Path(row["file_name"]).name not in held_out))
+        who = [r["identity"] for p in packs for r in p.rows]
+        people = {identity: i for i, identity in enumerate(sorted(set(who)))}
         self.people = len(people)
-        self.train = train.images.to(self.device)
-        self.target = torch.tensor([people.index(r["identity"]) for r in train.rows], device=self.device)
-        validation = pack.parts(VALIDATION_PARTS)
+        self.train = torch.cat([p.images for p in packs]).to(self.device)
+        self.target = torch.tensor([people[w] for w in who], device=self.device)
         self.validation = validation.images.to(self.device)
         self.who = [r["identity"] for r in validation.rows]
 

@@ -13,9 +13,11 @@ import copy
 import json
 import math
 import os
+import signal
 import sys
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,7 +124,7 @@ def unwrap(module: nn.Module) -> nn.Module:
 
 
 def run(trainer: Trainer) -> dict[str, Any]:
-    """Trains for the budget (or until ``total_images``), saves the state, a grid and the log, exports, returns the measures."""
+    """Trains for the budget (or until ``total_images``, or until asked to stop by SIGTERM or Ctrl-C), saves the state, a grid and the log, exports, returns the measures."""
     folder = trainer.settings.out
     folder.mkdir(parents=True, exist_ok=True)
     load_state(trainer, folder)
@@ -132,7 +134,11 @@ def run(trainer: Trainer) -> dict[str, Any]:
     sums: dict[str, float] = defaultdict(float)
     count = 0
     first = True
-    while (elapsed := time.monotonic() - start) < budget and trainer.images < trainer.total_images:
+    asked: list[int] = []
+    with suppress(ValueError):  # only a main thread may listen for signals
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda number, frame: asked.append(number))
+    while not asked and (elapsed := time.monotonic() - start) < budget and trainer.images < trainer.total_images:
         trainer.schedule()
         losses = trainer.step()
         trainer.steps += 1

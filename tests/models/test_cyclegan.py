@@ -46,7 +46,8 @@ def test_a_picture_does_not_depend_on_the_others_in_its_batch():
 
 
 def test_critic_answers_per_domain_at_two_scales():
-    assert Discriminator(ndf=4, domains=3)(torch.rand(2, 3, 64, 64)).shape == (2, 3, 8 * 8 + 4 * 4)
+    patch, whole = Discriminator(ndf=4, domains=3)(torch.rand(2, 3, 64, 64))
+    assert patch.shape == (2, 3, 8 * 8) and whole.shape == (2, 3, 4 * 4)
 
 
 def test_a_card_builds_it():

@@ -1,21 +1,11 @@
 """One animal's generator, cut from the joint one, answers as the joint one does; the losses look at the right head."""
 
 import torch
-from torch import nn
 
 from studio.models.cyclegan import Generator, select_domains
+from studio.models.judges import MobileNet
 from studio.train.critics import FeatureDiscriminator
 from studio.train.cyclegan import _towards
-
-
-class Trunk(nn.Module):
-    """Stands for MobileNet: maps of its widths at /4, /8 and /16."""
-
-    def forward(self, image):
-        maps = [image]
-        for width, step in zip(FeatureDiscriminator.widths, (4, 8, 16), strict=True):
-            maps.append(image[:, :1, ::step, ::step].expand(-1, width, -1, -1))
-        return maps
 
 
 def randomise(module):
@@ -34,12 +24,13 @@ def test_selected_generator_equals_the_joint_one():
 
 
 def test_the_frozen_trunk_is_not_part_of_the_state():
-    critic = FeatureDiscriminator(Trunk(), 2)
+    critic = FeatureDiscriminator(MobileNet(), 2)
     assert not [k for k in critic.state_dict() if "trunk" in k]
 
 
 def test_loss_reads_only_the_pictures_own_head():
-    answer = torch.zeros(2, 3, 5)
-    answer[0, 1], answer[1, 2] = 1.0, 0.5
-    assert _towards(answer, torch.tensor([1, 2]), 1.0).item() == 0.125
-    assert _towards(answer, torch.tensor([0, 0]), 0.0).item() == 0.0
+    fine, coarse = torch.zeros(2, 3, 50), torch.zeros(2, 3, 1)
+    fine[0, 1], fine[1, 2] = 1.0, 0.5
+    assert _towards([fine], torch.tensor([1, 2]), 1.0).item() == 0.125
+    assert _towards([fine, coarse], torch.tensor([1, 2]), 1.0).item() == (0.125 + 1.0) / 2
+    assert _towards([fine, coarse], torch.tensor([0, 0]), 0.0).item() == 0.0

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from studio.train.data import HEAD_MARGIN, Sampler, find_pack, part, read_pack, to_unit
+from studio.train.data import HEAD, Sampler, find_pack, part, read_pack, to_unit
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def test_read_keeps_and_resizes(pack):
     assert even.images[:, :, :, :6].max() <= 2 and even.images[:, :, :, 14:].min() >= 253
 
 
-def test_margin_crops_the_centre(pack):
-    whole, head = read_pack("toy", 50, pack), read_pack("toy", 38, pack, margin=HEAD_MARGIN)
+def test_box_crops_the_centre(pack):
+    whole, head = read_pack("toy", 50, pack), read_pack("toy", 38, pack, box=HEAD)
     assert torch.equal(head.images, whole.images[:, :, 6:44, 6:44])
 
 
