@@ -223,7 +223,7 @@ window.imaginarium = (() => {
     const cells = [];
     if (many) {
       cells.push(make("span", { className: "column-name" }));
-      cells.push(...value.animals.map((animal) => make("span", { className: "column-name", textContent: animal.label })));
+      cells.push(...value.animals.map((animal) => make("span", { className: "column-name" }, animal.label, studyBadge(animal))));
     }
     for (const person of value.people) {
       cells.push(make("figure", { className: "cell source-cell", id: `cell-${person.id}` },
@@ -233,9 +233,12 @@ window.imaginarium = (() => {
     grid.replaceChildren(...cells);
   }
 
+  const studyBadge = (animal) =>
+    (animal.study ? make("span", { className: "badge", textContent: "study", title: animal.study }) : null);
+
   function emptyCell(person, animal, many) {
     const caption = make("figcaption", {}, many ? null : make("span", { className: "cell-name", textContent: animal.label }),
-      animal.study && make("span", { className: "badge", textContent: "study", title: animal.study }),
+      many ? null : studyBadge(animal),
       make("span", { className: "cell-words" }));
     return make("figure", { className: "cell", id: `cell-${person.id}/${animal.name}` },
       make("button", { type: "button", className: "frame", disabled: true, ariaLabel: `${person.name} as ${animal.label}` }), caption);
