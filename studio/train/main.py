@@ -16,17 +16,15 @@ Maker = Callable[[Settings], Trainer]
 
 def recipes() -> dict[str, Maker]:
     """Every recipe's name and what makes its trainer."""
-    from studio.train.cyclegan import ANIMALS, CycleGANTrainer
+    from studio.train.cyclegan import GROUPS, CycleGANTrainer
     from studio.train.judges import JUDGES
     from studio.train.landmarks import LandmarkTrainer
 
-    def translator(animals: tuple[str, ...], size: int) -> Maker:
-        return lambda settings: CycleGANTrainer(settings, animals, size)
+    def translator(group: str, size: int) -> Maker:
+        return lambda settings: CycleGANTrainer(settings, group, size)
 
     makers: dict[str, Maker] = {LandmarkTrainer.name: LandmarkTrainer, **JUDGES}
-    for size in (64, 128):
-        makers[f"cyclegan-base-{size}"] = translator(ANIMALS, size)
-        makers |= {f"cyclegan-{animal}-{size}": translator((animal,), size) for animal in ANIMALS}
+    makers |= {f"cyclegan-{group}-{size}": translator(group, size) for size in (64, 128) for group in GROUPS}
     return makers
 
 
