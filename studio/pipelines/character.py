@@ -1,4 +1,4 @@
-"""The Character tab: a photo of a person becomes animals (IAN, Abdelaal et al.; figure 6, from photos)."""
+"""The Character tab: a photo of a person becomes animals (IAN, Hamdi and Ghanem; figure 6, from photos)."""
 
 from __future__ import annotations
 

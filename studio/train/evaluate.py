@@ -21,7 +21,7 @@ from studio.metrics.class_score import ANIMAL_JUDGE, ask_judge, class_score, sof
 from studio.metrics.face_score import face_score
 from studio.metrics.kid import kid
 from studio.metrics.lpips import feature_maps, mean_pairwise
-from studio.train.data import HEAD, VALIDATION_PARTS, part, read_pack
+from studio.train.data import HEAD, VALIDATION_PARTS, WHOLE, Box, part, read_pack
 
 BATCH = 16
 # Distances need the full feature maps, a megabyte per picture: they are kept for this many outputs.
@@ -123,13 +123,13 @@ def save_measures(registry: Registry, figures: Figures) -> None:
     fresh.save()
 
 
-def _validation(pack: str, size: int, data_dir: Path | None, margin: float = 0.0, animal: str | None = None) -> np.ndarray:
+def _validation(pack: str, size: int, data_dir: Path | None, box: Box = WHOLE, animal: str | None = None) -> np.ndarray:
     """The pictures of part 9, uint8 (N, S, S, 3), in an order in which any first few are a fair sample."""
 
     def keep(row: dict[str, str]) -> bool:
         return part(row["file_name"]) in VALIDATION_PARTS and animal in (None, row.get("class"))
 
-    images = read_pack(pack, size, data_dir, keep, margin).images.permute(0, 2, 3, 1).numpy()
+    images = read_pack(pack, size, data_dir, keep, box).images.permute(0, 2, 3, 1).numpy()
     return images[np.random.default_rng(0).permutation(len(images))]
 
 

@@ -112,7 +112,7 @@ class JudgeTrainer(Trainer):
             card_id=self.name,
             family="judges",
             task="judge",
-            tensors={k: v for k, v in self.ema["judge"].state_dict().items() if not k.endswith("num_batches_tracked")},
+            tensors=self.ema["judge"].state_dict(),
             resolution=self.size,
             frame=self.frame,
             domains=self.domains,
