@@ -26,7 +26,7 @@ from PIL import Image
 
 from studio.core.files import is_full, keep_only, own_folder, plain_files, read_file, sync_folder, write_file
 from studio.core.images import Photo, to_png
-from studio.core.recipe import RECIPE_KEY, Recipe, RecipeError
+from studio.core.recipe import Recipe, RecipeError, without_recipe
 
 THUMBNAIL = 256  # px, longest side: sharp in a strip of 128 px on a dense screen
 NAME_LENGTH = 80  # characters
@@ -230,7 +230,7 @@ class Gallery:
             path = self._pictures / f"{self._item(item_id).id}.png"
         with self._plainly():
             data = read_file(path)
-        return data if with_recipe else _without_recipe(data)
+        return data if with_recipe else without_recipe(data)
 
     def thumbnail(self, item_id: str) -> bytes:
         """A small WebP of the picture, its longest side ``THUMBNAIL`` px. Raises ``GalleryError``."""
@@ -600,14 +600,3 @@ def _encode(image: Image.Image, kind: str, **options: int) -> bytes:
     with io.BytesIO() as buffer:
         image.save(buffer, kind, **options)
         return buffer.getvalue()
-
-
-def _without_recipe(png: bytes) -> bytes:
-    """Leaves the recipe's chunk out of one of our own PNGs and every other byte as it is."""
-    kept, start = [png[:8]], 8
-    while start < len(png):
-        end = start + 12 + int.from_bytes(png[start : start + 4], "big")  # length, type, data, check sum
-        if not png[start + 4 : end].startswith(b"iTXt" + RECIPE_KEY.encode() + b"\0"):
-            kept.append(png[start:end])
-        start = end
-    return b"".join(kept)

@@ -6,6 +6,8 @@ direction, names and hashes matched against what a studio writes, pixels never d
 
 from __future__ import annotations
 
+import base64
+import binascii
 import io
 import json
 import math
@@ -29,6 +31,15 @@ MAX_CHUNKS = 100_000  # of a PNG; a 50 megapixel picture in the smallest usual c
 
 # From a version to the next one: takes the document of version N, returns that of N + 1.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+MAX_LINK = 6000  # characters: what mail programs, messengers and servers let through as part of an address
+_LINK = re.compile(r"[A-Za-z0-9_-]+")
+# What nearly every recipe says, so that a link need not say it; a link is only read back with these very words.
+_LINK_WORDS = (
+    b'"frame":"auto","centre","paste":false,true,"verb":"translate","checkpoints":{"cyclegan-","inputs":[{"sha256":"'
+    b'"name":".jpg","astronaut","parents":[],"created":"2026-","studio":"0.1.0"}{"version":1,"tab":"character","verb":"translate",'
+    b'"parameters":{"animals":["lion"],"strength":1.0,"frame":"auto","paste":false},"seed":0,"eyes":[['
+)
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -126,6 +137,21 @@ class Recipe(BaseModel):
             known = f"its field {field!r} is" if field in cls.model_fields else "one of its fields is"
             raise RecipeError(f"This recipe is damaged or forged: {known} not what a studio writes.") from error
 
+    def to_link(self) -> str:
+        """The recipe as text that fits into an address. Raises ``RecipeError`` if it is too long for one."""
+        packer = zlib.compressobj(9, zdict=_LINK_WORDS)
+        link = base64.urlsafe_b64encode(packer.compress(self.to_json().encode()) + packer.flush()).decode().rstrip("=")
+        if len(link) > MAX_LINK:
+            raise RecipeError("This recipe is too long for a link: download the picture instead, it carries the recipe.")
+        return link
+
+    @classmethod
+    def from_link(cls, link: str) -> Recipe:
+        """Reads what ``to_link`` wrote, as untrusted input. Raises ``RecipeError``."""
+        if len(link) > MAX_LINK:
+            raise RecipeError("This link is longer than any that a studio writes: ask for the picture itself and drop it here.")
+        return cls.from_json(_unpack(link))
+
     @classmethod
     def from_png(cls, data: bytes | Path) -> Recipe:
         """The recipe inside a PNG; only its text is read, never its pixels. Raises ``RecipeError``."""
@@ -136,6 +162,31 @@ class Recipe(BaseModel):
                 return cls.from_json(_find_text(file))
         except OSError as error:
             raise RecipeError("The picture could not be read from disk: save it again and drop the new file.") from error
+
+
+def without_recipe(png: bytes) -> bytes:
+    """Leaves the recipe's chunk out of one of the studio's own PNGs, and every other byte as it is."""
+    kept, start = [png[:8]], 8
+    while start < len(png):
+        end = start + 12 + int.from_bytes(png[start : start + 4], "big")  # length, type, data, check sum
+        if not png[start + 4 : end].startswith(b"iTXt" + RECIPE_KEY.encode() + b"\0"):
+            kept.append(png[start:end])
+        start = end
+    return b"".join(kept)
+
+
+def _unpack(link: str) -> bytes:
+    """The JSON text inside a link; no more than one byte over the limit is ever unpacked."""
+    unpacker = zlib.decompressobj(zdict=_LINK_WORDS)
+    try:
+        if not _LINK.fullmatch(link):
+            raise ValueError("letters that no link has")
+        text = unpacker.decompress(base64.urlsafe_b64decode(link + "=" * (-len(link) % 4)), MAX_BYTES + 1)
+        if len(text) <= MAX_BYTES and (not unpacker.eof or unpacker.unused_data):
+            raise ValueError("cut short, or something after its end")
+    except (ValueError, binascii.Error, zlib.error) as error:
+        raise RecipeError("This link is damaged or incomplete: copy all of it once more.") from error
+    return text
 
 
 def _no_constant(name: str) -> None:

@@ -1,4 +1,7 @@
+import base64
+import hashlib
 import json
+import re
 import struct
 import zlib
 from datetime import datetime, timedelta, timezone
@@ -10,7 +13,7 @@ from pydantic import ValidationError
 
 from studio.core import recipe as module
 from studio.core.images import to_png
-from studio.core.recipe import MAX_BYTES, PNG_SIGNATURE, RECIPE_KEY, Recipe, RecipeError
+from studio.core.recipe import MAX_BYTES, MAX_LINK, PNG_SIGNATURE, RECIPE_KEY, Recipe, RecipeError, without_recipe
 
 HASH = "0123456789abcdef" * 4
 RGB = np.zeros((8, 8, 3), np.uint8)
@@ -220,3 +223,47 @@ def test_a_file_of_endless_tiny_chunks_ends(monkeypatch):
 def test_a_missing_file_is_refused(tmp_path: Path):
     assert "could not be read" in refused(Recipe.from_png, tmp_path / "gone.png")
     assert "could not be read" in refused(Recipe.from_png, tmp_path)
+
+
+def packed(data: bytes) -> str:
+    packer = zlib.compressobj(9, zdict=module._LINK_WORDS)
+    return base64.urlsafe_b64encode(packer.compress(data) + packer.flush()).decode().rstrip("=")
+
+
+def test_a_link_gives_the_same_recipe_back():
+    link = a_recipe().to_link()
+    assert Recipe.from_link(link) == a_recipe()
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", link) and len(link) < 600
+
+
+def test_a_recipe_too_long_for_a_link_says_what_to_do():
+    hashes = [hashlib.sha256(bytes([n])).hexdigest() for n in range(100)]
+    many = a_recipe(inputs=[{"sha256": sha256, "name": sha256[::-1]} for sha256 in hashes])
+    assert "download the picture" in refused(many.to_link)
+
+
+@pytest.mark.parametrize(
+    ("link", "says"),
+    [
+        ("", "damaged"),
+        ("../../etc/passwd", "damaged"),
+        ("https://evil.example/recipe", "damaged"),
+        ("ä" * 20, "damaged"),
+        ("A" * (MAX_LINK + 1), "longer than any"),
+        (a_recipe().to_link()[:-8], "damaged"),
+        (a_recipe().to_link().swapcase(), "damaged"),
+        (packed(b"[]"), "not a recipe"),
+        (packed(b"{"), "not readable"),
+        (packed(json.dumps(document(version=2)).encode()), "newer studio"),
+        (packed(json.dumps(document(tab="../x")).encode()), "damaged or forged"),
+        (packed(b" " * 50 * MAX_BYTES), "larger than"),
+    ],
+    ids=range(12),
+)
+def test_a_link_that_no_studio_wrote_is_refused(link, says):
+    assert says in refused(Recipe.from_link, link)
+
+
+def test_without_its_recipe_a_picture_keeps_everything_else():
+    assert without_recipe(to_png(RGB, a_recipe())) == to_png(RGB)
+    assert without_recipe(to_png(RGB)) == to_png(RGB)
