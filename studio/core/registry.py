@@ -11,7 +11,6 @@ import fnmatch
 import importlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
@@ -146,9 +145,9 @@ class Registry:
     def save(self) -> None:
         """Writes the index whole or not at all."""
         document = {"version": INDEX_VERSION, "cards": [c.to_dict() for c in self.list_models()]}
-        with tempfile.NamedTemporaryFile("w", dir=self.index.parent, suffix=".tmp", delete=False) as file:
-            file.write(json.dumps(document, indent=1) + "\n")
-        os.replace(file.name, self.index)
+        temporary = self.index.with_suffix(".tmp")
+        temporary.write_text(json.dumps(document, indent=1) + "\n")
+        os.replace(temporary, self.index)
 
 
 @lru_cache(maxsize=1)

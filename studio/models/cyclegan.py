@@ -82,22 +82,30 @@ class Generator(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.to_rgb = nn.Conv2d(ngf, 3, 7, 1, 3, padding_mode="reflect")
 
-    def forward(self, image: Tensor, strength: Tensor) -> Tensor:
-        """Translates pictures.
+    def translate(self, image: Tensor, strength: Tensor) -> Tensor:
+        """The network alone: (B, 3, R, R) and (B, domains - 1) as in :meth:`forward` -> (B, 3, R, R).
 
-        Args:
-            image: (B, 3, R, R) in [-1, 1].
-            strength: (B, domains - 1), the weight of each target; what is missing to 1 goes to the photo's own domain, so
-                zeros give the photo back. In a shipped network (B, 1).
-
-        Returns:
-            (B, 3, R, R) in [-1, 1].
+        Instance norms forget a picture's overall colour, so that at strength 0 it gives the photo back only nearly.
         """
         mix = torch.cat([1 - strength.sum(1, keepdim=True), strength], 1)
         x = image
         for layer in self.layers:
             x = layer(x, mix)
         return torch.tanh(self.to_rgb(x))
+
+    def forward(self, image: Tensor, strength: Tensor) -> Tensor:
+        """Translates pictures.
+
+        Args:
+            image: (B, 3, R, R) in [-1, 1].
+            strength: (B, domains - 1), the weight of each target; what is missing to 1 goes to the photo: to its affine
+                parameters and to its pixels, so that zeros give the photo itself. In a shipped network (B, 1).
+
+        Returns:
+            (B, 3, R, R) in [-1, 1].
+        """
+        photo = (1 - strength.sum(1)).clamp(0, 1).view(-1, 1, 1, 1)
+        return photo * image + (1 - photo) * self.translate(image, strength)
 
 
 def select_domains(state: dict[str, Tensor], rows: list[int]) -> dict[str, Tensor]:

@@ -17,11 +17,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from studio.models.cyclegan import Discriminator, Generator, select_domains
-from studio.train.augment import diff_augment
+from studio.train.augment import diff_augment, similarity_crops
 from studio.train.critics import FeatureDiscriminator, imagenet_trunk
-from studio.train.data import HEAD, MODEL_PARTS, VALIDATION_PARTS, Pack, Sampler, read_pack, to_unit
+from studio.train.data import HEAD, MODEL_PARTS, VALIDATION_PARTS, Pack, Sampler, part, read_pack, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.loop import Settings, Trainer, tile
+from studio.train.losses import content_loss, mode_seeking_loss, pairwise_distances
 
 # Paper order (IAN, section 4.2).
 ANIMALS = (
@@ -37,9 +38,14 @@ GROUPS = {
     **{animal: (animal,) for animal in ANIMALS},
 }
 
-LAMBDA_CYCLE = 5.0  # 10 in Zhu et al., section 4; half of it lets short runs change more than colours
-LAMBDA_PATCH, LAMBDA_FEATURE = 2.0, 4.0  # 1 in the paper, whose runs are a hundred times as long
+LAMBDA_CYCLE = {True: 5.0, False: 10.0}  # 10 in Zhu et al., section 4; in the base run half of it, to change more than colours
+LAMBDA_PATCH = 2.0  # 1 in the paper, whose runs are a hundred times as long
+LAMBDA_FEATURE = {True: 4.0, False: 1.5}  # in the base run and after it, when it is time to bring the person back
+LAMBDA_CONTENT = {True: 0.0, False: 2.0}  # ours: keeps where it is light and dark, which tells one person from another
+LAMBDA_VARIETY = {True: 0.0, False: 3.0}  # mode seeking: critics alone are content with one good tiger for everybody
+CONTENT_CORRELATION = 0.7  # beyond this an animal may look as it likes
 LAMBDA_PHOTO = 5.0  # weight of the identity loss there; ours asks it of strength 0
+HEAD_SHARE = HEAD[2] - HEAD[0]
 CRITICS = ("patch_animal", "feature_animal", "patch_face")
 PHOTO_EVERY = 3  # steps between those that ask for the photo back at strength 0
 FRONTAL_REPEATS = 4  # spiders come as whole animals; the few seen from the front look most like a face
@@ -62,27 +68,32 @@ class CycleGANTrainer(Trainer):
     def __init__(self, settings: Settings, group: str = "base", size: int = 64, batch: int = 4):
         super().__init__(settings)
         self.name = f"cyclegan-{group}-{size}"
+        self.is_base = group == "base"
         animals = GROUPS[group]
         self.animals, self.size, self.batch, self.images_per_step = animals, size, batch, batch
         self.ema_half_life = 1_000.0 + 300.0 * len(animals)
-        faces = read_pack("faces128", size, settings.data, box=HEAD)
-        self.validation = to_unit(faces.parts(VALIDATION_PARTS).images[:12]).to(self.device)
+        portraits = read_pack("faces128", round(size / HEAD_SHARE), settings.data).parts(MODEL_PARTS)
+        heads = read_pack("faces128", size, settings.data, lambda row: part(row["file_name"]) in VALIDATION_PARTS, HEAD)
+        self.validation = to_unit(heads.images[:12]).to(self.device)
         packs = [read_animal(a, size, settings, MODEL_PARTS) for a in animals]
         self.counts = {a: len({r["file_name"] for r in p.rows}) for a, p in zip(animals, packs, strict=True)}
-        self.sampler = Sampler([p.images.to(self.device) for p in [faces.parts(MODEL_PARTS), *packs]], self.generator)
+        self.sampler = Sampler([p.images.to(self.device) for p in [portraits, *packs]], self.generator)
         self.base_images = 0
         self.heads = torch.tensor([ANIMALS.index(a) for a in animals], device=self.device)
         self._build()
         self.ready("to_animal")
+        for name in ("to_animal", "to_face"):
+            self.networks[name].mark_forward_method("translate")  # to_face has one domain, so it never shows the photo
 
     def _build(self) -> None:
         domains = len(self.animals)
+        self.trunk = imagenet_trunk(self.settings.data).requires_grad_(False).to(self.device)
         self.networks = {
             "to_animal": Generator(**CONFIGS[self.size], domains=domains + 1),
             "to_face": Generator(**CONFIGS[self.size], domains=1),
             # An animal's own run keeps the critics of all animals, which know what it must not look like.
             "patch_animal": Discriminator(domains=len(ANIMALS)),
-            "feature_animal": FeatureDiscriminator(imagenet_trunk(self.settings.data), len(ANIMALS), self.size * 3 // 2),
+            "feature_animal": FeatureDiscriminator(self.trunk, len(ANIMALS), self.size * 3 // 2),
             "patch_face": Discriminator(domains=1),
         }
         if domains < len(ANIMALS):
@@ -120,12 +131,24 @@ class CycleGANTrainer(Trainer):
             self.networks[name].load_state_dict(weights(f"network/{name}/"))
 
     def step(self) -> dict[str, Tensor]:
-        target = torch.randint(len(self.animals), (self.batch,), generator=self.generator, device=self.device)
-        face = self.sampler.draw(0, self.batch)
+        targets = self.batch if self.is_base else 1
+        target = torch.randint(len(self.animals), (targets,), generator=self.generator, device=self.device).expand(self.batch)
+        face = self._draw_heads()
         animal = self.sampler.draw_mixed(target + 1)
         heads = self.heads[target]
         losses, as_animal, as_face = self._train_translators(face, animal, target, heads)
         return losses | self._train_critics(face, animal, as_animal, as_face, heads)
+
+    def _draw_heads(self) -> Tensor:
+        """Heads a little larger, smaller, beside the middle and tilted, so that animals are not all posed alike."""
+        portraits = self.sampler.draw(0, self.batch)
+        pixels = portraits.shape[-1]
+
+        def uniform(*shape: int) -> Tensor:
+            return 2 * torch.rand(self.batch, *shape, generator=self.generator, device=self.device) - 1
+
+        side = HEAD_SHARE * pixels * (1.02 + 0.12 * uniform())
+        return similarity_crops(portraits, pixels * (0.5 + 0.04 * uniform(2)), side, 0.2 * uniform(), self.size)[0]
 
     def _train_translators(
         self, face: Tensor, animal: Tensor, target: Tensor, heads: Tensor
@@ -133,21 +156,35 @@ class CycleGANTrainer(Trainer):
         to_animal, to_face = self.networks["to_animal"], self.networks["to_face"]
         strength = F.one_hot(target, len(self.animals)).float()
         as_animal = to_animal(face, strength)
-        back = to_face(torch.cat([as_animal, animal]), animal.new_zeros(2 * self.batch, 0))
+        back = to_face.translate(torch.cat([as_animal, animal]), animal.new_zeros(2 * self.batch, 0))
         face_again, as_face = back[: self.batch], back[self.batch :]
         animal_again = to_animal(as_face, strength)
         losses = {
             "gan_patch": LAMBDA_PATCH * _towards(self._answer("patch_animal", as_animal), heads, 1.0),
-            "gan_feature": LAMBDA_FEATURE * _towards(self._answer("feature_animal", as_animal), heads, 1.0),
+            "gan_feature": LAMBDA_FEATURE[self.is_base] * _towards(self._answer("feature_animal", as_animal), heads, 1.0),
             "gan_face": _towards(self._answer("patch_face", as_face), torch.zeros_like(heads), 1.0),
-            "cycle": LAMBDA_CYCLE * (F.l1_loss(face_again, face) + F.l1_loss(animal_again, animal)),
+            "content": LAMBDA_CONTENT[self.is_base] * content_loss(face, as_animal, CONTENT_CORRELATION),
+            "variety": LAMBDA_VARIETY[self.is_base] * self._variety(as_animal, animal),
+            "cycle": LAMBDA_CYCLE[self.is_base] * (F.l1_loss(face_again, face) + F.l1_loss(animal_again, animal)),
         }
         if self.steps % PHOTO_EVERY == 0:
-            losses["photo"] = LAMBDA_PHOTO * F.l1_loss(to_animal(face, torch.zeros_like(strength)), face)
+            losses["photo"] = LAMBDA_PHOTO * F.l1_loss(to_animal.translate(face, torch.zeros_like(strength)), face)
         self.optimisers["translators"].zero_grad()
         self.fabric.backward(sum(losses.values()))
         self.optimisers["translators"].step()
         return {k: v.detach() for k, v in losses.items()}, as_animal.detach(), as_face.detach()
+
+    def _variety(self, as_animal: Tensor, animal: Tensor) -> Tensor:
+        """Only pictures of one animal can be compared: after the base run a batch has a single target."""
+        if self.is_base:
+            return as_animal.new_zeros(())
+        with self.fabric.autocast():
+            with torch.no_grad():
+                real = pairwise_distances(self.trunk(self._enlarge(animal)))
+            return mode_seeking_loss(pairwise_distances(self.trunk(self._enlarge(as_animal))), real)
+
+    def _enlarge(self, images: Tensor) -> Tensor:
+        return F.interpolate(images, size=self.size * 3 // 2, mode="bilinear", align_corners=False)
 
     def _train_critics(self, face: Tensor, animal: Tensor, as_animal: Tensor, as_face: Tensor, heads: Tensor) -> dict[str, Tensor]:
         none = torch.zeros_like(heads)

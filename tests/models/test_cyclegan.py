@@ -26,16 +26,24 @@ def test_strength_mixes_the_affine_parameters_linearly():
     assert torch.allclose(mixed, F.instance_norm(x, weight=scale, bias=shift), atol=1e-5)
 
 
-def test_strength_zero_ignores_the_animal():
+def test_strength_zero_is_the_photo_and_the_way_there_is_continuous():
     generator = Generator(ngf=4, n_downs=1, n_blocks=1)
     image = torch.rand(1, 3, 16, 16)
-    before = generator(image, torch.zeros(1, 1))
+    assert torch.equal(generator(image, torch.zeros(1, 1)), image)
+    assert torch.allclose(generator(image, torch.full((1, 1), 1e-4)), image, atol=1e-3)
+    assert torch.equal(generator(image, torch.full((1, 1), 1.3)), generator.translate(image, torch.full((1, 1), 1.3)))
+
+
+def test_the_photos_end_ignores_the_animal():
+    generator = Generator(ngf=4, n_downs=1, n_blocks=1)
+    image = torch.rand(1, 3, 16, 16)
+    before = generator.translate(image, torch.zeros(1, 1))
     with torch.no_grad():
         for module in generator.modules():
             if isinstance(module, MixNorm):
                 module.scale[1] += 1.0
-    assert torch.equal(generator(image, torch.zeros(1, 1)), before)
-    assert not torch.allclose(generator(image, torch.ones(1, 1)), before)
+    assert torch.equal(generator.translate(image, torch.zeros(1, 1)), before)
+    assert not torch.allclose(generator.translate(image, torch.ones(1, 1)), before)
 
 
 def test_a_picture_does_not_depend_on_the_others_in_its_batch():

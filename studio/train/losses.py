@@ -1,0 +1,34 @@
+"""Losses that more than one recipe may use."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def content_loss(photo: Tensor, made: Tensor, wanted: float) -> Tensor:
+    """How far the correlation of two pictures' light, seen on 16 x 16 places, stays below ``wanted``; (B, 3, H, W) each."""
+    light = [F.adaptive_avg_pool2d(images.float().mean(1, keepdim=True), 16).flatten(1) for images in (photo, made)]
+    first, second = (F.normalize(x - x.mean(1, keepdim=True)) for x in light)
+    return F.relu(wanted - (first * second).sum(1)).mean()
+
+
+def pairwise_distances(maps: list[Tensor]) -> Tensor:
+    """Perceptual distances of all pairs of pictures, (B (B - 1) / 2,), from feature maps (B, C, h, w).
+
+    LPIPS (Zhang et al. 2018, eq. 1) without learned weights: unit-length features, squared differences, the mean over places,
+    summed over the maps.
+    """
+    first, second = torch.triu_indices(len(maps[0]), len(maps[0]), 1, device=maps[0].device)
+    unit = [F.normalize(m.float(), dim=1) for m in maps]
+    return torch.stack([(u[first] - u[second]).square().sum(1).mean((1, 2)) for u in unit]).sum(0)
+
+
+def mode_seeking_loss(made: Tensor, real: Tensor) -> Tensor:
+    """How far the distances between made pictures, (P,), stay below the mean of those between real ones, as a share of it.
+
+    The aim of MSGAN (Mao et al. 2019), with the real pictures' distances as the measure of how much is enough.
+    """
+    enough = real.mean().clamp_min(1e-6)
+    return F.relu(1 - made / enough).mean()
