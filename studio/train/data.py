@@ -121,4 +121,6 @@ class Sampler:
 
     def draw_mixed(self, which: Tensor) -> Tensor:
         """One picture of each set named in ``which`` (B,), float32 (B, 3, S, S)."""
-        return torch.cat([self.draw(int(i), 1) for i in which])
+        names = which.tolist()
+        drawn = {name: iter(self.draw(name, names.count(name))) for name in sorted(set(names))}
+        return torch.stack([next(drawn[name]) for name in names])

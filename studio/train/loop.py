@@ -131,7 +131,7 @@ def run(trainer: Trainer) -> dict[str, Any]:
     start, reported, shown = time.monotonic(), time.monotonic(), trainer.images
     budget = trainer.settings.minutes * 60
     next_grid = budget / 6
-    sums: dict[str, float] = defaultdict(float)
+    sums: dict[str, Any] = defaultdict(float)
     count = 0
     first = True
     asked: list[int] = []
@@ -145,12 +145,12 @@ def run(trainer: Trainer) -> dict[str, Any]:
         trainer.images += trainer.images_per_step * trainer.fabric.world_size
         trainer.average()
         for key, value in losses.items():
-            sums[key] += float(value)
+            sums[key] += value  # stays on the device: reading a number would make a GPU wait for the step
         count += 1
         now = time.monotonic()
         if now - reported >= (10 if first else 30):
             line = {"images": trainer.images, "seconds": round(elapsed, 1), "images_per_s": round((trainer.images - shown) / (now - reported), 1)}
-            line |= {k: round(v / count, 4) for k, v in sums.items()}
+            line |= {k: round(float(v) / count, 4) for k, v in sums.items()}
             log(folder, trainer, line)
             reported, shown, count, first = now, trainer.images, 0, False
             sums.clear()

@@ -64,5 +64,11 @@ def test_sampler_is_decided_by_its_generator(pack):
     assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
 
 
+def test_mixed_draws_come_from_the_sets_they_name():
+    sets = [torch.full((3, 3, 2, 2), 50 * k, dtype=torch.uint8) for k in range(4)]
+    drawn = Sampler(sets, torch.Generator().manual_seed(0)).draw_mixed(torch.tensor([3, 1, 3, 0]))
+    assert torch.equal(drawn[:, 0, 0, 0], to_unit(torch.tensor([150, 50, 150, 0], dtype=torch.uint8)))
+
+
 def test_to_unit_spans_minus_one_to_one():
     assert to_unit(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [-1.0, 1.0]
