@@ -29,6 +29,9 @@ POOL = 128
 # The outputs are drawn this often in sets as large as the real one, whose size would else decide how noisy the figure is.
 DRAWS = 20
 
+# Below these a network is a study: the judge must know the animal, and people must not all come out as the same one.
+NAMED_RIGHT, DIVERSITY_RATIO = 0.6, 0.5
+
 Report = Callable[[int, int], None]
 
 
@@ -59,6 +62,16 @@ class Figures:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready fields; ``diversity_ratio`` is diversity over the real animals'."""
         return {**asdict(self), "diversity_ratio": self.diversity / self.real_diversity}
+
+    def study(self) -> str | None:
+        """Why the network is weak, in words for the artist, or None."""
+        reasons = []
+        if self.named_right < NAMED_RIGHT:
+            reasons.append(f"only {self.named_right:.0%} of its pictures read as this animal")
+        if self.diversity < DIVERSITY_RATIO * self.real_diversity:
+            share = self.diversity / self.real_diversity
+            reasons.append(f"its animals differ from person to person only {share:.0%} as much as real ones do")
+        return " and ".join(reasons) or None
 
     def measures(self) -> dict[str, Any]:
         """What goes into the card, rounded to what the number of pictures supports."""
@@ -108,7 +121,7 @@ def evaluate_character(
 
 
 def save_measures(registry: Registry, figures: Figures) -> None:
-    """Puts the figures into the card in the registry's index file.
+    """Puts the figures into the card in the registry's index file, and marks the network as a study or no longer as one.
 
     The file is read anew: measuring takes minutes, in which a training run may have added cards to it.
 
@@ -119,7 +132,7 @@ def save_measures(registry: Registry, figures: Figures) -> None:
     card = fresh.card(figures.card)
     if card.sha256 != registry.card(figures.card).sha256:
         raise ValueError(f"{card.id} got new weights while it was measured: measure it again.")
-    fresh.add(replace(card, measures={**card.measures, **figures.measures()}))
+    fresh.add(replace(card, measures={**card.measures, **figures.measures()}, study=figures.study()))
     fresh.save()
 
 

@@ -140,6 +140,20 @@ def test_figures_go_into_the_card_and_leave_newer_cards_alone(engine, packs):
         save_measures(engine.registry, figures)
 
 
+def test_a_weak_network_is_a_study_until_it_is_measured_strong(engine, packs):
+    engine.registry.save()
+    (figures,) = evaluate_character(engine, [engine.registry.card("cyclegan-lion-16")], packs[0])
+    weak = replace(figures, named_right=0.4, diversity=0.2 * figures.real_diversity)
+    assert weak.study() == (
+        "only 40% of its pictures read as this animal and its animals differ from person to person only 20% as much as real ones do"
+    )
+    strong = replace(figures, named_right=0.6, diversity=0.5 * figures.real_diversity)
+    for measured in (weak, strong):
+        save_measures(engine.registry, measured)
+        assert Registry(engine.registry.index).card("cyclegan-lion-16").study == measured.study()
+    assert strong.study() is None
+
+
 def test_the_command_prints_json_alone_and_saves_when_told(engine, packs, capsys, monkeypatch):
     engine.registry.save()
     monkeypatch.setattr(engine_module, "Engine", lambda: engine)
