@@ -17,13 +17,69 @@ window.imaginarium = (() => {
   }
 
   const link = (file) => (file ? file.url : "");
+  const narrow = () => window.innerWidth < 720;
+  const quiet = (text, onclick, more = {}) => make("button", { type: "button", className: "quiet", textContent: text, onclick, ...more });
+  const icon = (text, label, onclick, more = {}) =>
+    make("button", { type: "button", className: "icon", textContent: text, title: label, ariaLabel: label, onclick, ...more });
 
-  function download(file) {
-    if (!file) return;
-    const anchor = make("a", { href: link(file), download: file.orig_name });
+  function download(file, name) {
+    const anchor = make("a", { href: link(file), download: name || file.orig_name });
     document.body.append(anchor);
     anchor.click();
     anchor.remove();
+  }
+
+  // ---------------------------------------------------------------- what this browser remembers
+
+  const TOKEN = "imaginarium-workspace", BARE = "imaginarium-without-recipe";
+
+  // A browser may forbid it; the studio then works for this visit only.
+  function remembered(key) {
+    try { return localStorage.getItem(key) || ""; } catch { return ""; }
+  }
+
+  function remember(key, value) {
+    try { localStorage.setItem(key, value); } catch { /* see above */ }
+  }
+
+  const bare = () => remembered(BARE) === "yes";
+
+  // What the page brings along: the token of the visitor's workspace, and a recipe if a link led here.
+  function arrival() {
+    const address = new URL(location.href);
+    const recipe = address.searchParams.get("r") || "";
+    if (recipe) {
+      address.searchParams.delete("r");
+      history.replaceState(null, "", address);
+    }
+    return JSON.stringify({ token: remembered(TOKEN), link: recipe });
+  }
+
+  // ---------------------------------------------------------------- one sentence at the bottom
+
+  let toastTimer = 0;
+
+  function say(note) {
+    const old = byId("toast");
+    if (old) old.remove();
+    if (!note || !note.text) return;
+    const toast = make("div", { id: "toast", role: note.error ? "alert" : "status", className: note.error ? "error" : "" },
+      make("span", { textContent: note.text }), note.undo && quiet("Undo", () => edit("undo")),
+      icon("×", "Close", () => toast.remove()));
+    byId("studio").append(toast);
+    clearTimeout(toastTimer);
+    toastTimer = setTimeout(() => toast.remove(), note.error ? 20000 : 8000);
+  }
+
+  async function copy(text, said) {
+    try {
+      await navigator.clipboard.writeText(text);
+      say({ text: said });
+    } catch { // without https a page may not write to the clipboard: the artist can
+      const area = make("textarea", { className: "paste-area", value: text, readOnly: true });
+      dialog("Copy this", area);
+      area.select();
+    }
   }
 
   // ---------------------------------------------------------------- source
@@ -52,7 +108,8 @@ window.imaginarium = (() => {
       make("p", { className: "hint", textContent: "or paste them, or a picture made here to restore its settings" }),
       make("div", { className: "row" },
         make("button", { type: "button", className: "quiet", id: "choose-files", textContent: "Choose files", onclick: () => picker.click() }),
-        make("button", { type: "button", className: "quiet", id: "open-camera", textContent: "Camera", onclick: openCamera })));
+        make("button", { type: "button", className: "quiet", id: "open-camera", textContent: "Camera", onclick: openCamera }),
+        quiet("Recipe", openPaste, { id: "open-paste", title: "Paste a recipe or a link" })));
     root.replaceChildren(picker, card, note, people, samples);
 
     function draw() {
@@ -150,6 +207,14 @@ window.imaginarium = (() => {
     });
   }
 
+  function openPaste() {
+    const area = make("textarea", { className: "paste-area", ariaLabel: "Recipe or link", placeholder: "A recipe or a link from a studio" });
+    const box = dialog("Restore from a recipe", area, make("div", { className: "row" },
+      make("button", { type: "button", className: "loud", id: "restore-paste", textContent: "Restore",
+        onclick: () => { shelf.trigger("recipe", { text: area.value }); box.close(); } })));
+    area.focus();
+  }
+
   async function openCamera() {
     const video = make("video", { autoplay: true, playsInline: true, muted: true });
     const words = make("p", { className: "hint", textContent: "Waiting for the camera…" });
@@ -175,15 +240,17 @@ window.imaginarium = (() => {
 
   // ---------------------------------------------------------------- canvas
 
-  const viewer = { items: [], index: -1, node: null, favourite: () => {} };
+  // The picture that is looked at: one of ``items``, which ``list`` gives anew whenever what it belongs to changes.
+  const viewer = { items: [], index: -1, node: null, inStrip: false, export: () => {} };
 
   function stage(root, { trigger, watch, props }) {
     const words = make("p", { className: "stage-words", role: "status", ariaLive: "polite" });
     const bar = make("progress", { max: 1, value: 0 });
     const sheet = make("button", { type: "button", className: "quiet", id: "get-sheet", textContent: "Sheet",
-      title: "Download all as one picture", onclick: () => trigger("export", { what: "sheet" }) });
+      title: "Download all as one picture", onclick: () => viewer.export({ what: "sheet" }) });
     const zip = make("button", { type: "button", className: "quiet", id: "get-zip", textContent: "Zip",
-      title: "Download every picture in one file", onclick: () => trigger("export", { what: "zip" }) });
+      title: "Download every picture in one file", onclick: () => viewer.export({ what: "zip" }) });
+    viewer.export = (wanted) => trigger("export", { ...wanted, bare: bare() });
     const head = make("div", { className: "stage-head" }, words, make("div", { className: "row" }, sheet, zip));
     const grid = make("div", { className: "grid" });
     viewer.node = make("div", { className: "viewer", hidden: true });
@@ -196,6 +263,7 @@ window.imaginarium = (() => {
       bar.max = value.total || 1;
       bar.value = value.done;
       bar.classList.toggle("busy", value.busy);
+      for (const { id, words: verdicts, study, animal } of Object.values(value.items)) shelf.judged.set(id, { words: verdicts, study, animal });
       sheet.hidden = !value.sheet;
       zip.hidden = !value.zip;
       const wanted = JSON.stringify([value.people.map((p) => p.id), value.animals.map((a) => a.name)]);
@@ -204,7 +272,7 @@ window.imaginarium = (() => {
       fit(grid, value);
       describe(currentItem(), value);
       // On a phone the button lies below the pictures: whoever pressed it wants to see them.
-      if (value.run > run && value.busy && window.innerWidth < 720) root.scrollIntoView({ behavior: "smooth" });
+      if (value.run > run && value.busy && narrow()) root.scrollIntoView({ behavior: "smooth" });
       run = value.run || 0;
     }
     new ResizeObserver(() => fit(grid, props.value)).observe(root);
@@ -281,63 +349,117 @@ window.imaginarium = (() => {
       const size = Math.min((width - gap * (columns - 1)) / columns, (height - gap * (rows - 1)) / rows - caption);
       if (size > best.size) best = { size, columns };
     }
-    const narrow = window.innerWidth < 720;
-    grid.style.setProperty("--fit-columns", narrow ? 3 : best.columns);
-    grid.style.setProperty("--fit-size", narrow ? "1fr" : `${Math.floor(Math.min(best.size, 320))}px`);
+    grid.style.setProperty("--fit-columns", narrow() ? 3 : best.columns);
+    grid.style.setProperty("--fit-size", narrow() ? "1fr" : `${Math.floor(Math.min(best.size, 320))}px`);
   }
 
   // ---------------------------------------------------------------- one picture, large
 
-  const currentItem = () => (viewer.index >= 0 ? viewer.items[viewer.index] : null);
+  // What is known of an item: what the server told on request, what the judges said in this visit, what drew it, and its name
+  // and marks as they are now.
+  function currentItem() {
+    const item = viewer.items[viewer.index];
+    if (!item) return null;
+    const now = shelf.value.items.find((other) => other.id === item.id);
+    const marks = now && { title: now.title, favourite: now.favourite, tags: now.tags };
+    return { ...shelf.known.get(item.id), ...shelf.judged.get(item.id), ...item, ...marks };
+  }
 
-  function openViewer(items, id) {
-    viewer.items = items;
-    viewer.index = items.findIndex((item) => item.id === id);
+  const isKept = (item) => Boolean(item) && !item.id.startsWith("sample-");
+
+  function openViewer(items, id, inStrip = false) {
+    Object.assign(viewer, { items, inStrip, index: items.findIndex((item) => item.id === id) });
+    look();
+  }
+
+  function look() {
+    const item = currentItem();
+    if (isKept(item)) shelf.trigger("details", { id: item.id });
     drawViewer();
   }
 
   function closeViewer() {
     if (viewer.index < 0) return false;
-    const last = currentItem();
+    if (viewer.node.classList.contains("full")) {
+      leaveFull();
+      return true;
+    }
+    const last = viewer.items[viewer.index];
     viewer.index = -1;
     viewer.node.hidden = true;
     viewer.node.replaceChildren();
     describe(null);
-    const cell = last && byId(`cell-${last.key}`);
-    if (cell) cell.firstChild.focus();
+    const cell = last && (viewer.inStrip ? shelf.cells.get(last.id) : byId(`cell-${last.key}`));
+    if (cell) (viewer.inStrip ? cell : cell.firstChild).focus();
     return true;
   }
 
   function step(by) {
-    if (viewer.index < 0 || !viewer.items.length) return;
+    if (viewer.index < 0) return stepFocus(by);
     viewer.index = (viewer.index + by + viewer.items.length) % viewer.items.length;
-    drawViewer();
+    look();
+  }
+
+  // With no picture large, the arrows move along the strip.
+  function stepFocus(by) {
+    const cell = document.activeElement.closest(".strip-cell");
+    const next = cell && (by > 0 ? cell.nextElementSibling : cell.previousElementSibling);
+    if (next) next.focus();
   }
 
   function drawViewer() {
     const item = currentItem();
     if (!item) return closeViewer();
-    const before = make("img", { src: link(item.before), alt: "The photo", className: "before", draggable: false });
-    const range = make("input", { type: "range", min: 0, max: 100, value: 50, ariaLabel: "Compare with the photo" });
-    const compare = make("div", { className: "compare", style: "--cut:50%" },
-      make("img", { src: link(item.src), alt: item.title, draggable: false }), before,
-      make("span", { className: "cut" }), make("span", { className: "tag left", textContent: "photo" }),
-      make("span", { className: "tag right", textContent: item.animal }), range);
-    range.addEventListener("input", () => compare.style.setProperty("--cut", `${range.value}%`));
-    const button = (text, label, act, cls = "icon") =>
-      make("button", { type: "button", className: cls, textContent: text, title: label, ariaLabel: label, onclick: act });
+    const position = `${viewer.index + 1} of ${viewer.items.length}`;
     viewer.node.hidden = false;
     viewer.node.replaceChildren(
       make("div", { className: "viewer-head" },
         make("h2", { textContent: item.title }),
-        make("span", { className: "hint", textContent: `${viewer.index + 1} of ${viewer.items.length}` }),
-        button("Download", "Download this picture (D)", () => download(item.file), "quiet"),
-        button("×", "Back to all (Esc)", closeViewer)),
-      make("div", { className: "viewer-body" }, button("‹", "Previous (←)", () => step(-1), "icon turn"), compare,
-        button("›", "Next (→)", () => step(1), "icon turn")),
-      make("p", { className: "viewer-words" }, ...item.words.map((word) =>
-        make("span", { textContent: word.text, title: word.figure }))));
+        make("span", { className: "hint", textContent: position }),
+        isKept(item) && icon(item.favourite ? "★" : "☆", "Favourite (F)", () => favourite([item]), { className: "icon star" }),
+        icon("", "Full screen (Shift F)", toggleFull, { className: "icon to-full" }),
+        quiet("Download", () => take(item), { title: "Download this picture (D)" }),
+        icon("×", "Back to all (Esc)", () => { leaveFull(); closeViewer(); })),
+      make("div", { className: "viewer-body" }, icon("‹", "Previous (←)", () => step(-1), { className: "icon turn" }), comparison(item),
+        icon("›", "Next (→)", () => step(1), { className: "icon turn" })),
+      make("p", { className: "viewer-words" }, ...(item.words || []).map((word) =>
+        make("span", { textContent: word.text, title: word.figure }))),
+      make("div", { className: "viewer-about" }, ...(narrow() ? itemDetails(item) : [])));
     describe(item);
+  }
+
+  function comparison(item) {
+    const src = link(item.run === undefined ? item.file || item.src : item.src);
+    const picture = make("img", { src, alt: item.title, draggable: false });
+    if (!item.before) return make("div", { className: "compare" }, picture);
+    const range = make("input", { type: "range", min: 0, max: 100, value: 50, ariaLabel: "Compare with the photo" });
+    const compare = make("div", { className: "compare", style: "--cut:50%" }, picture,
+      make("img", { src: link(item.before), alt: "The photo", className: "before", draggable: false }),
+      make("span", { className: "cut" }), make("span", { className: "tag left", textContent: "photo" }),
+      make("span", { className: "tag right", textContent: item.animal || "result" }), range);
+    range.addEventListener("input", () => compare.style.setProperty("--cut", `${range.value}%`));
+    return compare;
+  }
+
+  function toggleFull() {
+    if (viewer.index < 0) return;
+    if (viewer.node.classList.contains("full")) return leaveFull();
+    viewer.node.classList.add("full");
+    const wanted = document.documentElement.requestFullscreen; // a phone's browser may have none: the window is filled then
+    if (wanted) wanted.call(document.documentElement).catch(() => {});
+  }
+
+  function leaveFull() {
+    viewer.node.classList.remove("full");
+    if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
+  }
+
+  // A file to keep: at once if it is as wanted already, else the server makes it.
+  function take(item) {
+    if (!item) return;
+    if (!bare() && item.file) return download(item.file, `${item.title}.png`);
+    if (item.run !== undefined) viewer.export({ what: "picture", id: item.id });
+    else shelf.trigger("fetch", { ids: [item.id], bare: bare() });
   }
 
   // ---------------------------------------------------------------- inspector
@@ -350,46 +472,287 @@ window.imaginarium = (() => {
 
   const sheetDetails = () => [
     make("p", { textContent: "Click a picture to see it large beside its photo, with what the judges say about it." }),
-    make("p", { className: "hint", textContent: "Press ? for all keys." })];
+    make("p", { className: "hint", textContent: "Press ? for all keys." }), bareSwitch()];
 
   function itemDetails(item) {
-    const facts = make("dl", {}, ...item.facts.flatMap(([name, text]) =>
+    const facts = make("dl", {}, ...(item.facts || []).flatMap(([name, text]) =>
       [make("dt", { textContent: name }), make("dd", { textContent: text })]));
     return [
-      make("h3", { textContent: item.title }),
-      make("ul", { className: "words" }, ...item.words.map((word) =>
+      isKept(item) ? titleField(item) : make("h3", { textContent: item.title }),
+      item.note && make("p", { className: "note error", textContent: item.note.text }),
+      make("ul", { className: "words" }, ...(item.words || []).map((word) =>
         make("li", { textContent: word.text, title: word.figure || "", className: word.good ? "good" : "poor" }))),
       item.study && make("p", { className: "study" }, make("span", { className: "badge", textContent: "study" }), ` ${item.study}`),
+      isKept(item) && tagList(item),
       facts,
-      make("button", { type: "button", className: "quiet wide", textContent: "Download PNG", onclick: () => download(item.file) }),
-      make("p", { className: "hint", textContent: "The file carries its recipe: drop it here again to restore these settings." }),
-      make("details", {}, make("summary", { textContent: "Recipe" }), make("pre", { textContent: item.recipe })),
+      make("button", { type: "button", className: "quiet wide", textContent: "Download PNG", onclick: () => take(item) }),
+      bareSwitch(),
+      ...keptDetails(item),
+      item.recipe && recipeDetails(item),
+      isKept(item) && binButton(item),
     ].filter(Boolean);
   }
 
-  // ---------------------------------------------------------------- strip and downloads
+  function keptDetails(item) {
+    if (!item.lineage) return [];
+    return [
+      item.again && make("button", { type: "button", className: "quiet wide again", textContent: "Make again with changes",
+        title: "Everything as it was for this picture", onclick: () => again(item.id) }),
+      ...item.targets.map((target) => make("button", { type: "button", className: "quiet wide send", textContent: target.label,
+        onclick: () => shelf.trigger("deliver", { id: item.id, tab: target.tab, kind: target.kind }) })),
+      item.link && make("button", { type: "button", className: "quiet wide copy-link", textContent: "Copy link",
+        title: "Who opens it finds everything set; the photo itself stays with you", onclick: () => copyLink(item) }),
+      make("h3", { textContent: "Where it comes from" }),
+      make("ol", { className: "lineage" }, ...item.lineage.map((part) => lineageStep(part, item))),
+      item.made.length && make("h3", { textContent: "Made from it" }),
+      item.made.length && make("ol", { className: "lineage" }, ...item.made.map((part) => lineageStep(part, item))),
+    ];
+  }
+
+  function lineageStep(part, item) {
+    const words = make("div", { className: "person-words" }, make("span", { className: "person-name", textContent: part.title }),
+      make("span", { className: "hint", textContent: part.words }));
+    const picture = part.src ? make("img", { src: link(part.src), alt: "" }) : make("span", { className: "no-picture" });
+    if (part.kind === "photo" || part.id === item.id) return make("li", {}, picture, words);
+    return make("li", {}, make("button", { type: "button", className: "thumb", title: `See ${part.title}`, ariaLabel: `See ${part.title}`,
+      onclick: () => openViewer([part], part.id, true) }, picture), words,
+    icon("↺", `Make ${part.title} again with changes`, () => again(part.id)));
+  }
+
+  const again = (id) => shelf.trigger("again", { id });
+
+  const copyLink = (item) => copy(`${location.origin}${location.pathname}?r=${item.link}`,
+    "The link is copied. It carries the settings; the photo itself stays with you.");
+
+  function titleField(item) {
+    const field = make("input", { className: "title-field", value: item.title, ariaLabel: "Name", maxLength: 80, title: "Rename" });
+    field.addEventListener("change", () => edit("rename", [item.id], { name: field.value }));
+    field.addEventListener("keydown", (event) => { if (event.key === "Enter") field.blur(); });
+    return field;
+  }
+
+  function tagList(item) {
+    const field = make("input", { className: "tag-field", placeholder: "Add a tag", ariaLabel: "Add a tag", maxLength: 30, list: "known-tags" });
+    field.addEventListener("change", () => field.value.trim() && edit("tag", [item.id], { add: [field.value] }));
+    return make("div", { className: "tags" }, ...(item.tags || []).map((tag) => make("span", { className: "tag-chip" }, tag,
+      icon("×", `Remove the tag ${tag}`, () => edit("tag", [item.id], { remove: [tag] })))), field,
+    make("datalist", { id: "known-tags" }, ...shelf.value.tags.map((tag) => make("option", { value: tag }))));
+  }
+
+  function bareSwitch() {
+    const box = make("input", { type: "checkbox", checked: bare(), className: "bare-switch" });
+    box.addEventListener("change", () => remember(BARE, box.checked ? "yes" : ""));
+    return make("label", { className: "switch", title: "Downloads and zips then say nothing about the photo, the network or the settings" },
+      box, "Leave the recipe out of downloads");
+  }
+
+  const recipeDetails = (item) => make("details", {}, make("summary", { textContent: "Recipe" }),
+    make("pre", { textContent: item.recipe }), quiet("Copy recipe", () => copy(item.recipe, "The recipe is copied.")));
+
+  const binButton = (item) => (item.trashed
+    ? quiet("Take out of the trash", () => edit("restore", [item.id]), { className: "quiet wide" })
+    : quiet("Delete", () => edit("delete", [item.id]), { className: "quiet wide delete", title: "To the trash (Del); Z brings it back" }));
+
+  // What the server tells about the picture that is looked at.
+  function facts(root, { watch, props }) {
+    watch("value", () => {
+      const value = props.value;
+      if (!value || !value.id) return;
+      shelf.known.set(value.id, value);
+      const item = viewer.items[viewer.index];
+      if (!item || item.id !== value.id) return;
+      if (item.run === undefined || narrow()) drawViewer(); else describe(currentItem());
+    });
+  }
+
+  // ---------------------------------------------------------------- strip
+
+  const EMPTY_STRIP = { items: [], tags: [], total: 0, kept: 0, trash: 0, undo: null, redo: null, note: null,
+    view: { text: "", tab: "", tag: "", favourites: false, trash: false } };
+  const shelf = { value: EMPTY_STRIP, trigger: () => {}, cells: new Map(), known: new Map(), judged: new Map(), chosen: new Set(), choosing: false };
+
+  const edit = (act, ids = [], more = {}) => shelf.trigger("edit", { act, ids, ...more });
+  const show = (change) => shelf.trigger("view", { ...shelf.value.view, ...change });
+
+  function favourite(items) {
+    const kept = items.filter(isKept);
+    if (kept.length) edit("favourite", kept.map((item) => item.id), { on: !kept.every((item) => item.favourite) });
+  }
+
+  function remove() {
+    const ids = shelf.choosing ? [...shelf.chosen] : [currentItem()].filter(isKept).map((item) => item.id);
+    if (ids.length) edit("delete", ids);
+  }
 
   function strip(root, { trigger, watch, props }) {
-    const row = make("div", { className: "strip-row", role: "list" });
-    root.replaceChildren(row);
-    viewer.favourite = (item) => item && trigger("favourite", { id: item.id });
-    const draw = () => {
-      const items = props.value || [];
-      row.replaceChildren(...(items.length ? items.map((item) => stripCell(item, items))
-        : [make("p", { className: "hint", textContent: "Everything you make in this visit is kept here." })]));
+    const bar = make("div", { className: "strip-bar" });
+    const row = make("div", { className: "strip-row" });
+    const search = searchField();
+    root.replaceChildren(bar, row);
+    shelf.trigger = trigger;
+    shelf.draw = () => {
+      drawBar(bar, search);
+      drawRow(row);
     };
-    watch("value", draw);
-    draw();
+    watch("value", () => {
+      shelf.value = props.value || EMPTY_STRIP;
+      if (shelf.value.token) remember(TOKEN, shelf.value.token);
+      const ids = new Set(shelf.value.items.map((item) => item.id));
+      shelf.chosen = new Set([...shelf.chosen].filter((id) => ids.has(id)));
+      shelf.draw();
+      if (shelf.value.note) say(shelf.value.note);
+      followStrip(ids);
+    });
+    shelf.draw();
   }
 
-  function stripCell(item, items) {
-    return make("button", { type: "button", className: "strip-cell" + (item.favourite ? " favourite" : ""), title: item.title,
-      ariaLabel: item.title, onclick: () => openViewer(items, item.id) }, make("img", { src: link(item.src), alt: "", loading: "lazy" }));
+  // The picture that is looked at stays the same one; if it was deleted, the next one takes its place.
+  function followStrip(ids) {
+    const item = viewer.items[viewer.index];
+    if (!item) return;
+    if (viewer.inStrip) {
+      const gone = !ids.has(item.id);
+      viewer.items = shelf.value.items;
+      viewer.index = gone ? Math.min(viewer.index, viewer.items.length - 1) : viewer.items.findIndex((other) => other.id === item.id);
+      if (gone) return viewer.index < 0 ? hideViewer() : look();
+    }
+    if (isKept(item) && !document.activeElement.closest("#inspector-body .title-field, .viewer-about .title-field")) drawViewer();
   }
 
-  // Sheets and zips are made when they are asked for; the answer is a file to save.
+  function hideViewer() {
+    leaveFull();
+    viewer.node.hidden = true;
+    viewer.node.replaceChildren();
+    describe(null);
+  }
+
+  function searchField() {
+    const field = make("input", { type: "search", className: "strip-search", placeholder: "Search", ariaLabel: "Search the gallery" });
+    let timer = 0;
+    field.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => show({ text: field.value }), 200);
+    });
+    return field;
+  }
+
+  function drawBar(bar, search) {
+    const { kept, trash, view } = shelf.value;
+    bar.hidden = !kept && !trash && !shelf.value.redo;
+    const tools = shelf.choosing ? choosingTools() : filterTools(search);
+    // Only what changed is touched, so that the search field keeps the cursor.
+    if (shelf.choosing || !bar.contains(search)) bar.replaceChildren(...tools);
+    else {
+      while (search.previousSibling) search.previousSibling.remove();
+      while (search.nextSibling) search.nextSibling.remove();
+      const place = tools.indexOf(search);
+      search.before(...tools.slice(0, place));
+      search.after(...tools.slice(place + 1));
+    }
+    bar.classList.toggle("in-trash", view.trash);
+  }
+
+  const toggle = (text, on, onclick, more = {}) => quiet(text, onclick, { ariaPressed: String(on), className: on ? "quiet on" : "quiet", ...more });
+
+  function filterTools(search) {
+    const { view, undo, redo, total, kept, trash, tags } = shelf.value;
+    const filtered = view.text || view.tag || view.favourites;
+    const count = view.trash ? `${total} in the trash` : filtered ? `${total} of ${kept}` : `${kept} kept`;
+    return [
+      icon("↶", undo ? `Undo: ${undo} (Z)` : "Nothing to undo", () => edit("undo"), { id: "undo", disabled: !undo }),
+      icon("↷", redo ? `Redo: ${redo} (Shift Z)` : "Nothing to redo", () => edit("redo"), { id: "redo", disabled: !redo }),
+      search,
+      toggle("★ Favourites", view.favourites, () => show({ favourites: !view.favourites }), { id: "only-favourites" }),
+      tags.length && tagChoice(tags, view.tag),
+      (trash || view.trash) && toggle(`Trash ${trash}`, view.trash, () => show({ trash: !view.trash }), { id: "show-trash" }),
+      quiet("Select", () => choose(true), { id: "select", title: "Choose several pictures" }),
+      make("span", { className: "hint strip-count", textContent: count }),
+    ].filter(Boolean);
+  }
+
+  function tagChoice(tags, tag) {
+    const choice = make("select", { className: "strip-tags", ariaLabel: "Show one tag" },
+      make("option", { value: "", textContent: "All tags" }), ...tags.map((name) => make("option", { value: name, textContent: name })));
+    choice.value = tag;
+    choice.addEventListener("change", () => show({ tag: choice.value }));
+    return choice;
+  }
+
+  function choosingTools() {
+    const ids = [...shelf.chosen], none = { disabled: !ids.length };
+    const items = shelf.value.items.filter((item) => shelf.chosen.has(item.id));
+    const wordsFor = ids.length === 1 ? "1 selected" : `${ids.length} selected`;
+    const acts = shelf.value.view.trash
+      ? [quiet("Take out of the trash", () => edit("restore", ids), none), quiet("Remove for good", () => confirmPurge(ids), none)]
+      : [quiet("Zip", () => shelf.trigger("fetch", { ids, zip: true, bare: bare() }), { id: "zip-selected", ...none }),
+        quiet("★", () => favourite(items), { ariaLabel: "Favourite", title: "Favourite (F)", ...none }),
+        quiet("Tag", () => askTag(ids), none), quiet("Delete", () => edit("delete", ids), { id: "delete-selected", ...none })];
+    return [make("strong", { textContent: wordsFor }),
+      quiet("All", () => { shelf.value.items.forEach((item) => shelf.chosen.add(item.id)); shelf.draw(); }), ...acts,
+      quiet("Done", () => choose(false), { id: "select-done" })];
+  }
+
+  function choose(on) {
+    shelf.choosing = on;
+    shelf.chosen.clear();
+    shelf.draw();
+  }
+
+  function confirmPurge(ids) {
+    const box = dialog("Remove for good?", make("p", { textContent: "The pictures, and photos only they were made from, leave the disk. There is no undo." }),
+      make("div", { className: "row" }, make("button", { type: "button", className: "loud", textContent: "Remove for good",
+        onclick: () => { edit("purge", ids); box.close(); } })));
+  }
+
+  function askTag(ids) {
+    const field = make("input", { className: "paste-area", placeholder: "Tag", ariaLabel: "Tag", maxLength: 30 });
+    const done = () => { if (field.value.trim()) edit("tag", ids, { add: [field.value] }); box.close(); };
+    field.addEventListener("keydown", (event) => { if (event.key === "Enter") done(); });
+    const box = dialog("Tag the selected pictures", field, make("div", { className: "row" },
+      make("button", { type: "button", className: "loud", textContent: "Add the tag", onclick: done })));
+    field.focus();
+  }
+
+  // Cells stay the same nodes while they are shown, so that nothing blinks.
+  function drawRow(row) {
+    const { items, total, kept, view } = shelf.value;
+    const focused = row.contains(document.activeElement) ? document.activeElement : null, scrolled = row.scrollLeft;
+    const cells = new Map(items.map((item) => [item.id, stripCell(shelf.cells.get(item.id), item)]));
+    shelf.cells = cells;
+    const more = total > items.length && quiet(`${total - items.length} more`, () => shelf.trigger("view", { more: true }), { id: "strip-more" });
+    const hint = !items.length && make("p", { className: "hint", textContent: view.trash ? "The trash is empty."
+      : kept ? "Nothing kept fits this search." : "Everything you make is kept here." });
+    row.replaceChildren(...[...cells.values(), more, hint].filter(Boolean));
+    row.scrollLeft = scrolled;
+    if (focused && focused.isConnected) focused.focus();
+  }
+
+  function stripCell(known, item) {
+    const cell = known || make("button", { type: "button" }, make("img", { src: link(item.src), alt: "", loading: "lazy" }));
+    const chosen = shelf.chosen.has(item.id);
+    cell.className = `strip-cell${item.favourite ? " favourite" : ""}${shelf.choosing ? " choosing" : ""}${chosen ? " chosen" : ""}`;
+    cell.title = cell.ariaLabel = item.title;
+    if (shelf.choosing) cell.ariaPressed = String(chosen); else cell.removeAttribute("aria-pressed");
+    cell.onclick = () => (shelf.choosing ? flip(item.id) : openViewer(shelf.value.items, item.id, true));
+    return cell;
+  }
+
+  function flip(id) {
+    if (!shelf.chosen.delete(id)) shelf.chosen.add(id);
+    shelf.draw();
+  }
+
+  // Files that are made on request, words, and the tab that something was brought to.
   function courier(root, { watch, props }) {
-    watch("value", () => props.value && download(props.value.file));
+    watch("value", () => {
+      const { file, note, tab } = props.value || {};
+      if (file) download(file);
+      if (note) say(note);
+      if (!tab) return;
+      while (closeViewer());
+      showTab(tab);
+      if (narrow()) byId("source").scrollIntoView({ behavior: "smooth" });
+    });
   }
 
   // ---------------------------------------------------------------- tabs, keys, drop, paste
@@ -400,7 +763,8 @@ window.imaginarium = (() => {
   }
 
   const KEYS = [["Enter", "Make"], ["Esc", "Stop, or back to all pictures"], ["← →", "Previous and next picture"],
-    ["F", "Mark the picture as a favourite"], ["D", "Download the picture"], ["?", "All keys"]];
+    ["Z", "Undo what was done in the gallery"], ["Shift Z", "Do it again"], ["F", "Mark as a favourite"],
+    ["Shift F", "The picture in full screen"], ["D", "Download the picture"], ["Del", "Move to the trash"], ["?", "All keys"]];
 
   function showKeys() {
     dialog("Keys", make("dl", { className: "keys" }, ...KEYS.flatMap(([key, does]) =>
@@ -417,11 +781,14 @@ window.imaginarium = (() => {
 
   const ACTIONS = {
     Enter: () => press(".make-button"),
-    Escape: () => closeViewer() || press(".stop-button"),
+    Escape: () => closeViewer() || (shelf.choosing ? choose(false) : press(".stop-button")),
     ArrowLeft: () => step(-1),
     ArrowRight: () => step(1),
-    f: () => viewer.favourite(currentItem()),
-    d: () => download((currentItem() || {}).file),
+    f: (event) => (event.shiftKey ? toggleFull()
+      : favourite(shelf.choosing ? shelf.value.items.filter((item) => shelf.chosen.has(item.id)) : [currentItem()])),
+    d: () => take(currentItem()),
+    z: (event) => edit(event.shiftKey ? "redo" : "undo"),
+    Delete: remove,
     "?": showKeys,
   };
 
@@ -432,7 +799,15 @@ window.imaginarium = (() => {
     const action = ACTIONS[event.key] || ACTIONS[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();
-    action();
+    action(event);
+  }
+
+  // Text that is a recipe or a link to one is restored, wherever on the page it is pasted.
+  function onPaste(event) {
+    if (!event.clipboardData || event.target.closest("input, textarea")) return;
+    const text = event.clipboardData.getData("text/plain").trim();
+    if (event.clipboardData.files.length) send(event.clipboardData.files);
+    else if (text.startsWith("{") || /[?&]r=/.test(text)) shelf.trigger("recipe", { text });
   }
 
   function listen() {
@@ -443,7 +818,8 @@ window.imaginarium = (() => {
       if (event.target.closest("#keys-button")) showKeys();
       if (event.target.closest("#inspector-fold")) document.body.classList.toggle("inspector-closed");
     });
-    document.addEventListener("paste", (event) => send(event.clipboardData ? event.clipboardData.files : []));
+    document.addEventListener("paste", onPaste);
+    document.addEventListener("fullscreenchange", () => document.fullscreenElement || (viewer.node && leaveFull()));
     document.addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("dragging"); });
     document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dragging"); });
     document.addEventListener("drop", (event) => {
@@ -454,5 +830,5 @@ window.imaginarium = (() => {
   }
   listen();
 
-  return { source, stage, strip, courier };
+  return { source, stage, strip, courier, facts, arrival };
 })();

@@ -79,6 +79,11 @@ class Engine:
         """The cards whose networks it runs."""
         return self._store.registry
 
+    @property
+    def store(self) -> CheckpointStore:
+        """Where the weights of its networks come from."""
+        return self._store
+
     def run(self, card_id: str, **arrays: np.ndarray) -> np.ndarray | dict[str, np.ndarray]:
         """Computes a network; blocks, from any thread.
 

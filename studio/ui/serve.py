@@ -7,12 +7,15 @@ import atexit
 import logging
 import os
 import secrets
+import sys
 import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from studio.core.workspace import WorkspaceError, Workspaces
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 QUEUE_LENGTH = 64  # waiting jobs; more are told to come back
+THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 MAX_UPLOAD = "60mb"  # as core.images allows
 OFFLINE = (
     "No share link could be made, because the internet cannot be reached from here: the studio goes on at {url}, "
@@ -40,6 +44,11 @@ class Settings:
     workers: int = 4
     public: bool = False
 
+    @property
+    def personal(self) -> bool:
+        """Only the artist at this computer comes here: everybody else gets a workspace of their own."""
+        return self.host in THIS_MACHINE and not (self.share or self.public or self.auth)
+
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
     """Settings from command line flags; a Hugging Face Space needs none. Exits with one sentence if they make no sense."""
@@ -52,7 +61,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--no-auth", action="store_true", help="let everybody in who has the share link")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run (%(default)s)")
     parser.add_argument("--workers", type=int, default=4, help="visitors served at the same time (%(default)s)")
-    parser.add_argument("--public", action="store_true", default=on_space, help="strangers come here: keep nothing for long")
+    parser.add_argument("--public", action="store_true", default=on_space, help="strangers come here: keep what they make a day")
     given = parser.parse_args(arguments)
     if given.workers < 1:
         parser.error("--workers must be at least 1.")
@@ -114,7 +123,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Gradio reads both when it is imported.
     from studio.ui.session import Backstage, embedded_engine
 
-    serve(Backstage(lambda: embedded_engine(settings.device)), settings)
+    try:
+        workspaces = Workspaces(public=settings.public)
+    except WorkspaceError as error:
+        sys.exit(str(error))
+    serve(Backstage(lambda: embedded_engine(settings.device), workspaces, personal=settings.personal), settings)
 
 
 def serve(backstage: Backstage, settings: Settings, block: bool = True) -> gr.Blocks:
@@ -152,7 +165,7 @@ def serve(backstage: Backstage, settings: Settings, block: bool = True) -> gr.Bl
 
 
 def _reach(host: str) -> str:
-    return "on this machine" if host in ("127.0.0.1", "localhost", "::1") else "open to the network"
+    return "on this machine" if host in THIS_MACHINE else "open to the network"
 
 
 def _share(page: gr.Blocks) -> None:

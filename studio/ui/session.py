@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import secrets
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from studio.core.gallery import Gallery
+from studio.core.gallery import Filter, Gallery
 from studio.core.images import Photo, open_photo
+from studio.core.recipe import RecipeInput
 from studio.core.registry import Registry, default_registry
 from studio.core.workspace import WorkspaceError, Workspaces
 
@@ -24,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # Photos up to this many pixels stay decoded between two runs; a larger one is read again when it is needed.
 KEPT_PIXELS = 4_000_000
+STRIP_PAGE = 60  # pictures the strip shows at first, and more each time it is asked
+SWEEP_SECONDS = 900.0  # between two looks for expired workspaces
 
 Eyes = tuple[tuple[float, float], tuple[float, float]]
 # A face's index, its two eyes in pixels, the middle of the photo, or None: the largest face.
@@ -38,22 +39,35 @@ def embedded_engine(device: str = "auto") -> Engine:
 
 
 class Backstage:
-    """Makes the engine in the background, so that the page answers before torch is imported."""
+    """Makes the engine in the background, so that the page answers before torch is imported, and keeps the workspaces.
 
-    def __init__(self, make_engine: Callable[[], Engine] = embedded_engine, registry: Registry | None = None):
+    ``personal``: only the artist at this computer comes here, so that there is one gallery and no token is asked for.
+    """
+
+    def __init__(
+        self, make_engine: Callable[[], Engine], workspaces: Workspaces, registry: Registry | None = None, personal: bool = False
+    ):
         self.registry = registry or default_registry()
+        self._workspaces, self._personal = workspaces, personal
         self._make_engine = make_engine
         self._engine: Engine | None = None
         self._trouble: Exception | None = None
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="imaginarium-"))
-        self._workspaces = Workspaces(self._folder, public=True)
+        self._closed = threading.Event()
 
     def start(self, *warm_ups: Callable[[Engine], None]) -> None:
         """Makes the engine, then runs the tabs' own warm-ups, all in one background thread."""
         self._thread = threading.Thread(target=self._run, args=(warm_ups,), name="warm-up", daemon=True)
         self._thread.start()
+        threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
+
+    def _sweep(self) -> None:
+        while not self._closed.wait(SWEEP_SECONDS):
+            try:
+                self._workspaces.sweep()
+            except OSError:  # the next round tries again
+                log.exception("Expired workspaces could not be removed")
 
     def _run(self, warm_ups: tuple[Callable[[Engine], None], ...]) -> None:
         try:
@@ -82,7 +96,9 @@ class Backstage:
         return self._engine
 
     def gallery(self, desk: Desk) -> Gallery:
-        """The gallery of the desk's visit; a new one on first use or after it expired."""
+        """The gallery the desk's token opens; a new one, with a new token, if it opens none or it has expired."""
+        if self._personal:
+            return self._workspaces.local().gallery
         try:
             return self._workspaces.open(desk.token).gallery
         except WorkspaceError:
@@ -90,41 +106,48 @@ class Backstage:
             return workspace.gallery
 
     def close(self) -> None:
-        """Ends the engine and removes the visits' galleries from the disk."""
+        """Ends the engine and lets go of the galleries."""
+        self._closed.set()
         if self._engine is not None:
             self._engine.close()
         self._workspaces.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @dataclass
 class Slot:
-    """A photo on the desk. ``path`` is where its upload lies; ``faces`` is None until they are searched."""
+    """A photo on the desk. ``read`` decodes it again; ``faces`` is None until they are searched; ``origin`` is the id of the
+    kept result that it is, if it is one."""
 
     id: str
     name: str
-    path: Path
+    read: Callable[[], Photo]
     sha256: str
     size: tuple[int, int]
     faces: tuple[Any, ...] | None = None
     choice: Choice = None
     is_sample: bool = False
+    origin: str = ""
     pictures: dict[str, Any] = field(default_factory=dict)
     crop: tuple[Eyes, dict[str, Any]] | None = None
     _photo: Photo | None = None
 
     @classmethod
     def open(cls, path: Path, name: str, is_sample: bool = False) -> Slot:
-        """Raises ``PhotoError``."""
-        photo = open_photo(path, name)
+        """The photo of a file. Raises ``PhotoError``."""
+        return cls.of(lambda: open_photo(path, name), is_sample)
+
+    @classmethod
+    def of(cls, read: Callable[[], Photo], is_sample: bool = False, origin: str = "") -> Slot:
+        """The photo that ``read`` gives; raises what it raises."""
+        photo = read()
         height, width = photo.rgb.shape[:2]
-        slot = cls(secrets.token_hex(6), photo.name, path, photo.sha256, (width, height), is_sample=is_sample)
+        slot = cls(secrets.token_hex(6), photo.name, read, photo.sha256, (width, height), is_sample=is_sample, origin=origin)
         slot._keep(photo)
         return slot
 
     def photo(self) -> Photo:
-        """The decoded photo. Raises ``PhotoError`` if its upload is gone."""
-        photo = self._photo or open_photo(self.path, self.name)
+        """The decoded photo. Raises ``PhotoError`` or ``GalleryError`` if it is gone."""
+        photo = self._photo or self.read()
         self._keep(photo)
         return photo
 
@@ -135,13 +158,17 @@ class Slot:
 
 @dataclass
 class Desk:
-    """One visitor's photos, results and gallery; lives in the session and nowhere else."""
+    """One visitor's photos and results; lives in the session and nowhere else. ``token`` opens the visitor's workspace;
+    ``view`` and ``shown`` are what the strip shows of it; ``expected`` are the photos that a restored recipe waits for."""
 
     slots: list[Slot] = field(default_factory=list)
     sheet: dict[str, Any] = field(default_factory=dict)
-    strip: list[dict[str, Any]] = field(default_factory=list)
     sheet_png: bytes | None = None
     token: str = ""
+    view: Filter = field(default_factory=Filter)
+    shown: int = STRIP_PAGE
+    thumbs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    expected: tuple[RecipeInput, ...] = ()
     stopped: bool = False
     run: int = 0
     exports: int = 0

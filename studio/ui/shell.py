@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import gradio as gr
+import numpy as np
 
+from studio.core.gallery import Gallery
+from studio.core.images import Photo
+from studio.core.recipe import Recipe
+from studio.ui.delivery import Delivery, Parcel
 from studio.ui.parts import asset, drawn
 from studio.ui.session import Backstage, Desk
+from studio.ui.strip import Strip
 from studio.ui.tabs.character import CharacterTab
 
 TABS = (CharacterTab,)
@@ -32,16 +39,43 @@ class Shell:
 
 
 class Tab(Protocol):
-    """A tab: ``id`` and ``title`` for the header, ``build`` inside its pane, ``warm_up`` once the engine stands."""
+    """A tab: ``id`` and ``title`` for the header.
+
+    ``takes`` maps the kinds of things it can be sent ("photo", "code", "mask", "style") to what the button says, ``gives`` are
+    the kinds that its own results can be. ``outputs`` are what ``open``, ``restore`` and ``take`` set, in their order.
+    """
 
     id: str
     title: str
+    takes: Mapping[str, str]
+    gives: Sequence[str]
+    outputs: Sequence[gr.components.Component]
 
     def __init__(self, backstage: Backstage): ...
 
-    def build(self, shell: Shell, page: gr.Blocks) -> None: ...
+    def build(self, shell: Shell) -> None:
+        """Lays the tab out inside its pane and connects it."""
 
-    def warm_up(self, engine: Any) -> None: ...
+    def warm_up(self, engine: Any) -> None:
+        """Called once the engine stands."""
+
+    def open(self, desk: Desk) -> Iterator[tuple[Any, ...]]:
+        """What a visitor sees first."""
+
+    def restore(self, desk: Desk, recipe: Recipe) -> Iterator[tuple[Any, ...]]:
+        """Sets everything as the recipe says."""
+
+    def take(self, desk: Desk, sent: Parcel) -> Iterator[tuple[Any, ...]]:
+        """Uses a kept result. Raises ``ValueError`` with one sentence if it cannot."""
+
+    def describe(self, recipe: Recipe) -> list[list[str]]:
+        """The recipe's settings in words: [name, value] each."""
+
+    def find_photo(self, gallery: Gallery, sha256: str) -> Photo | None:
+        """An input of one of its recipes, if it is here."""
+
+    def before(self, recipe: Recipe, photo: Photo) -> np.ndarray:
+        """The photo as a result is compared with it, uint8 (H, W, 3)."""
 
 
 def build_page(backstage: Backstage, shared: str = "on this machine") -> tuple[gr.Blocks, list[Tab]]:
@@ -59,12 +93,14 @@ def build_page(backstage: Backstage, shared: str = "on this machine") -> tuple[g
                     panes = _panes(tabs)
                 with gr.Column(elem_id="inspector"):
                     gr.HTML(_INSPECTOR, apply_default_css=False)
-            strip = drawn("strip", "strip", "favourite")
             courier = drawn("courier", "courier")
+            strip = Strip(backstage).build(desk, courier)
+            facts = drawn("facts", "facts")
         shell = Shell(desk, strip, courier)
         for tab, pane in zip(tabs, panes, strict=True):
             with pane:
-                tab.build(shell, page)
+                tab.build(shell)
+        Delivery(backstage, tabs).connect(page, desk, strip, courier, facts)
         ticks = [page.load, gr.Timer(STATUS_SECONDS).tick]
         quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
         gr.on(ticks, lambda: _status(backstage, shared), None, status, **quiet)

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,15 +45,22 @@ def answer(url: str) -> tuple[int, bytes]:
 
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory) -> Iterator[str]:
-    """The address of the running studio: the real front door where animals are shipped, else stand-ins for them."""
-    port = free_port()
-    if default_registry().list_models(task="translate"):
-        command = [sys.executable, "app.py"]
-    else:
-        command = [sys.executable, "tests/browser/studio_app.py", str(tmp_path_factory.mktemp("stand-ins"))]
-    path = tmp_path_factory.mktemp("log") / "studio.log"
+    """The address of a public studio, where every visitor has a gallery of their own."""
+    with running_studio(tmp_path_factory.mktemp("studio"), "--public") as url:
+        yield url
+
+
+@contextmanager
+def running_studio(folder: Path, *flags: str, port: int | None = None) -> Iterator[str]:
+    """The real front door where animals are shipped, else stand-ins for them; ``folder`` keeps what it keeps."""
+    port = port or free_port()
+    shipped = default_registry().list_models(task="translate")
+    command = ["app.py"] if shipped else ["tests/browser/studio_app.py", str(folder / "stand-ins")]
+    command = [sys.executable, *command, *flags, "--port", str(port)]
+    environment = {**os.environ, "IMAGINARIUM_DATA": str(folder / "data")}
+    path = folder / "studio.log"
     with path.open("w") as log:
-        process = subprocess.Popen([*command, "--port", str(port)], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_for(url, process, path)
@@ -94,8 +102,16 @@ class Visitor:
         self.page.on("console", lambda message: message.type == "error" and self.troubles.append(message.text))
         self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
         self.page.on("request", lambda request: self._check(request.url, url))
+        self.open(url)
+
+    def open(self, url: str) -> None:
+        """Goes there and waits for the first pictures."""
         self.page.goto(url)
         self.page.wait_for_selector("figure.cell button img")
+
+    def strip(self) -> int:
+        """How many pictures the strip shows."""
+        return self.page.locator(".strip-cell").count()
 
     def _check(self, requested: str, url: str) -> None:
         if not requested.startswith((url, "data:", "blob:")):

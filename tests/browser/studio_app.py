@@ -15,13 +15,15 @@ def main() -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     private_cache()
     from studio.core.engine import Engine
+    from studio.core.workspace import Workspaces
     from studio.ui.serve import serve
     from studio.ui.session import Backstage
     from tests.ui.stand_ins import stand_in_store
 
     folder.mkdir(parents=True, exist_ok=True)
     store = stand_in_store(folder)
-    serve(Backstage(lambda: Engine("cpu", store=store), store.registry), settings)
+    workspaces = Workspaces(public=settings.public)
+    serve(Backstage(lambda: Engine("cpu", store=store), workspaces, store.registry, settings.personal), settings)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from skimage import data
 from studio.core.engine import Engine
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
+from studio.core.workspace import Workspaces
 from studio.ui.parts import ASSETS
 from studio.ui.session import Backstage, Desk, Slot
+from studio.ui.strip import strip_value
 from studio.ui.tabs.character import NO_ANIMALS, SAMPLES, CharacterTab, _restore_photos
 from tests.ui.stand_ins import stand_in_store
 
@@ -20,7 +22,8 @@ ANIMALS = ("lion", "spider")
 @pytest.fixture(scope="module")
 def backstage(tmp_path_factory):
     store = stand_in_store(tmp_path_factory.mktemp("stand-ins"), ANIMALS)
-    backstage = Backstage(lambda: Engine("cpu", store=store), store.registry)
+    workspaces = Workspaces(tmp_path_factory.mktemp("data"), public=True)
+    backstage = Backstage(lambda: Engine("cpu", store=store), workspaces, store.registry)
     backstage.start()
     yield backstage
     backstage.close()
@@ -49,24 +52,24 @@ def last(steps):
 
 def test_the_first_visit_shows_a_finished_result_and_every_animal(tab):
     desk = Desk()
-    _, source, stage, strip, chips, *_ = last(tab._open_page(desk))
-    assert len(stage["items"]) == len(ANIMALS) and not stage["busy"] and strip == []
+    source, stage, chips, *_ = last(tab.open(desk))
+    assert len(stage["items"]) == len(ANIMALS) and not stage["busy"]
     assert [name for _, name in chips.choices] == list(ANIMALS)
     assert source["photos"][0]["words"] == "face found"
 
 
 def test_without_animals_the_page_says_how_to_get_them(tmp_path, monkeypatch):
     store = stand_in_store(tmp_path, ())
-    backstage = Backstage(lambda: Engine("cpu", store=store), store.registry)
+    backstage = Backstage(lambda: Engine("cpu", store=store), Workspaces(tmp_path / "data"), store.registry)
     backstage.start()
-    _, _, stage, *_ = last(CharacterTab(backstage)._open_page(Desk()))
+    _, stage, *_ = last(CharacterTab(backstage).open(Desk()))
     assert stage["message"] == NO_ANIMALS
     backstage.close()
 
 
 def test_own_photos_take_the_samples_place_and_come_once(tab, photo):
     desk = Desk()
-    last(tab._open_page(desk))
+    last(tab.open(desk))
     for _ in range(2):
         _, source, *_ = last(tab._add_photos(desk, [str(photo)]))
     assert [row["name"] for row in source["photos"]] == ["astronaut.png"] and source["samples"] == []
@@ -83,22 +86,24 @@ def test_making_keeps_every_cell_in_the_gallery(tab, backstage, photo):
     desk = Desk()
     last(tab._add_photos(desk, [str(photo)]))
     steps = list(tab._make(desk, list(ANIMALS), 1.0, False))
-    _, stage, strip, problem, *_ = steps[-1]
+    _, stage, _, problem, *_ = steps[-1]
+    strip = strip_value(backstage, desk)
     assert problem == "" and not stage["busy"] and stage["sheet"] and stage["done"] == len(ANIMALS)
-    assert [item["animal"] for item in strip] == ["spider", "lion"]
-    assert backstage.gallery(desk).count() == len(ANIMALS)
+    assert [item["title"] for item in strip["items"]] == ["astronaut as a spider", "astronaut as a lion"]
+    assert strip["kept"] == len(ANIMALS) and strip["token"] == desk.token
+    assert backstage.gallery(desk).source(desk.slots[0].sha256).rgb.shape == (512, 512, 3)
     assert stage["items"][f"{desk.slots[0].id}/spider"]["study"]
 
 
-def test_stop_ends_between_two_cells(tab, photo):
+def test_stop_ends_between_two_cells(tab, backstage, photo):
     desk = Desk()
     last(tab._add_photos(desk, [str(photo)]))
     steps = tab._make(desk, list(ANIMALS), 1.0, False)
-    while not desk.strip:
+    while not desk.sheet.get("done"):
         next(steps)
     desk.stopped = True
-    _, stage, strip, *_ = last(steps)
-    assert len(strip) == 1 and stage["message"].startswith("Stopped after 1 of 2")
+    _, stage, *_ = last(steps)
+    assert backstage.gallery(desk).count() == 1 and stage["message"].startswith("Stopped after 1 of 2")
 
 
 @pytest.mark.parametrize(("animals", "words"), [([], "Pick at least one animal"), (["unicorn"], "Pick at least one animal")])
@@ -119,7 +124,7 @@ def test_forged_events_change_nothing(tab, photo, value):
     desk = Desk()
     last(tab._add_photos(desk, [str(photo)]))
     slot = desk.slots[0]
-    for handler in (tab._remove, tab._use_centre, tab._favourite):
+    for handler in (tab._remove, tab._use_centre, tab._export):
         handler(desk, event(photo=value, id=value))
     tab._choose(desk, event(photo=slot.id, face=value))
     tab._use_eyes(desk, event(photo=slot.id, eyes=value))
@@ -127,7 +132,7 @@ def test_forged_events_change_nothing(tab, photo, value):
     assert desk.slots == [slot] and slot.choice is None
 
 
-def test_a_sample_is_restored_with_its_eyes(tab):
+def test_a_sample_is_restored_with_its_eyes(tab, backstage):
     name, title = next(iter(SAMPLES.items()))
     sample = Slot.open(ASSETS / "samples" / name, title)
     eyes = ((100.0, 90.0), (150.0, 90.0))
@@ -138,12 +143,12 @@ def test_a_sample_is_restored_with_its_eyes(tab):
     assert (animals, strength, paste) == (["lion"], 0.5, False) and "press Make" in said["text"]
     assert desk.slots[0].choice == eyes
     other = recipe.model_copy(update={"inputs": (recipe.inputs[0].model_copy(update={"sha256": "0" * 64}),)})
-    assert _restore_photos(desk, other) == [title]
+    assert _restore_photos(desk, other, backstage.gallery(desk)) == [title]
 
 
 def test_a_recipe_of_another_tab_is_refused_and_odd_values_are_bounded(tab):
     recipe = Recipe(tab="morph", verb="morph")
-    settings, said = tab._restore(Desk(), recipe)
+    _, said = tab._restore(Desk(), recipe)
     assert said["error"] and "morph" in said["text"]
     wild = Recipe(tab="character", verb="translate", parameters={"animals": "all", "strength": 99, "paste": "yes"})
     (animals, strength, paste), _ = tab._restore(Desk(), wild)

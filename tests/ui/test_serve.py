@@ -66,3 +66,20 @@ def test_without_internet_the_share_link_is_one_sentence(monkeypatch, capsys):
     serve._share(Page())
     out = capsys.readouterr().out
     assert len(out.strip().splitlines()) == 1 and "--host 0.0.0.0" in out and Page.local_url in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "personal"),
+    [([], True), (["--host", "::1"], True), (["--host", "0.0.0.0"], False), (["--share"], False), (["--public"], False)],
+)
+def test_only_a_studio_for_this_machine_shows_the_artists_own_gallery(flags, personal, monkeypatch):
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    assert serve.parse(flags).personal is personal
+
+
+def test_a_folder_that_cannot_hold_galleries_is_one_sentence(monkeypatch, tmp_path):
+    (tmp_path / "data").write_text("a file")
+    monkeypatch.setenv("IMAGINARIUM_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(serve, "private_cache", lambda: None)
+    with pytest.raises(SystemExit, match="cannot hold the gallery"):
+        serve.main([])

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import html
-import io
 import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gradio as gr
 import numpy as np
 
 from studio.core.checkpoints import CheckpointError
-from studio.core.export import export_zip
 from studio.core.faces import FRAME_SIZE, FRAMES, align
-from studio.core.gallery import GalleryError
-from studio.core.images import PhotoError, to_png
-from studio.core.recipe import Recipe
+from studio.core.gallery import Gallery, GalleryError
+from studio.core.images import Photo, PhotoError, to_png
+from studio.core.recipe import Recipe, RecipeInput, without_recipe
+from studio.ui.delivery import Parcel, missing_networks, no_such_tab, origin_of
 from studio.ui.parts import ASSETS, drawn, event_value, note, preview, sample_preview, served
 from studio.ui.session import Backstage, Desk, Eyes, Slot
+from studio.ui.strip import download, parcel, strip_value, zipped
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 SAMPLES = {"astronaut.jpg": "Eileen Collins"}
 MAX_STRENGTH = 1.3
 CHOOSER_SIDE, THUMB_SIDE, CELL_SIDE, CROP_SIDE = 960, 160, 512, 320  # px, longest side of what the page shows
-STRIP_LENGTH = 300  # newest results in the strip
 NO_ANIMALS = "There are no animals yet: bring their networks here with `python -m studio pull`, then start the studio again."
 NO_FACE = "No face found. Where is it?"
 
@@ -55,6 +54,8 @@ class CharacterTab:
 
     id = "character"
     title = "Character"
+    takes: ClassVar = {"photo": "Use as photo"}
+    gives = ("photo",)
 
     def __init__(self, backstage: Backstage):
         self._backstage = backstage
@@ -63,7 +64,7 @@ class CharacterTab:
 
     # -- the page -------------------------------------------------------------------------------------------------------
 
-    def build(self, shell: Shell, page: gr.Blocks) -> None:
+    def build(self, shell: Shell) -> None:
         """Lays the tab out inside its pane and connects it."""
         with gr.Column(elem_classes="side"):
             upload = gr.UploadButton("Upload", file_count="multiple", elem_id="upload", type="filepath")
@@ -78,8 +79,7 @@ class CharacterTab:
             stage = drawn("stage", "stage", "export")
         self._connect_source(shell.desk, source, upload, controls, problem)
         self._connect_making(shell, stage, make, stop, controls, problem)
-        outputs = [shell.desk, source, stage, shell.strip, *controls.all()]
-        page.load(self._open_page, [shell.desk], outputs, show_progress="hidden", api_visibility="private")
+        self.outputs = [source, stage, *controls.all(), problem]
 
     def _build_controls(self) -> Controls:
         with gr.Row(elem_classes="label-row"):
@@ -122,8 +122,7 @@ class CharacterTab:
         )  # fmt: skip
         quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
         stop.click(_stop, [shell.desk], [shell.desk, stop], **quiet)
-        stage.export(self._export, [shell.desk], [shell.courier], **quiet)
-        shell.strip.favourite(self._favourite, [shell.desk], [shell.desk, shell.strip], **quiet)
+        stage.export(self._export, [shell.desk], [shell.desk, shell.courier], **quiet)
 
     # -- the first visit ------------------------------------------------------------------------------------------------
 
@@ -139,9 +138,10 @@ class CharacterTab:
                 cells = [step for step in translate(engine, request) if isinstance(step, Translation)]
                 self._first_visit = slot, cells
 
-    def _open_page(self, desk: Desk) -> Iterator[tuple[Any, ...]]:
+    def open(self, desk: Desk) -> Iterator[tuple[Any, ...]]:
+        """What a visitor sees first."""
         skip = [gr.skip()] * 3
-        yield desk, _source(desk), {**_EMPTY, "message": "Warming up the networks…", "busy": True}, desk.strip, *skip
+        yield _source(desk), {**_EMPTY, "message": "Warming up the networks…", "busy": True}, *skip, ""
         animals = self._animals()
         message = NO_ANIMALS if not animals else "Drop a photo of a person, then press Make."
         try:
@@ -152,7 +152,7 @@ class CharacterTab:
         stage = desk.sheet or {**_EMPTY, "message": message}
         choices = [(info.label, info.name) for info in animals]
         chips = gr.CheckboxGroup(choices=choices, value=[info.name for info in animals])
-        yield desk, _source(desk), stage, desk.strip, chips, gr.skip(), gr.skip()
+        yield _source(desk), stage, chips, gr.skip(), gr.skip(), ""
 
     def _show_first_visit(self, desk: Desk, animals: tuple[AnimalInfo, ...]) -> None:
         if self._first_visit is None or desk.slots:
@@ -187,24 +187,70 @@ class CharacterTab:
         said = note(" ".join(troubles), error=bool(troubles))
         if restored is not None:
             settings, said = self._restore(desk, restored)
+        elif desk.expected and not troubles:
+            said = self._expected_words(desk)
         yield desk, _source(desk, said), *settings, ""
         trouble = self._find_all(desk)
         yield desk, _source(desk, trouble or said), *((gr.skip(),) * 3), gr.skip()
 
+    def restore(self, desk: Desk, recipe: Recipe) -> Iterator[tuple[Any, ...]]:
+        """Everything as the recipe says."""
+        settings, said = self._restore(desk, recipe)
+        yield _source(desk, said), gr.skip(), *settings, ""
+
+    def take(self, desk: Desk, sent: Parcel) -> Iterator[tuple[Any, ...]]:
+        """A kept result becomes the photo."""
+        slot = Slot.of(lambda: sent.photo, origin=sent.item_id)
+        if sent.recipe.tab == self.id and sent.recipe.parameters.get("paste") is not True:
+            slot.choice = "centre"  # it is a head in its frame already, and perhaps none that a face finder knows
+        desk.slots, desk.expected = [slot], ()
+        skip = (gr.skip(),) * 4
+        yield _source(desk, note(f"{slot.name} is the photo now: press Make.")), *skip, ""
+        if trouble := self._find_all(desk):
+            yield _source(desk, trouble), *skip, ""
+
     def _restore(self, desk: Desk, recipe: Recipe) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The controls as the recipe says; its photos if they are at hand."""
-        if (recipe.tab, recipe.verb) != ("character", "translate"):
-            return (gr.skip(),) * 3, note(f"This picture was made on the tab {recipe.tab}, which is not in this studio.", True)
+        if (recipe.tab, recipe.verb) != (self.id, "translate"):
+            return (gr.skip(),) * 3, note(no_such_tab(recipe), True)
         known = [info.name for info in self._animals()]
         named = recipe.parameters.get("animals")
         animals = [name for name in named if name in known] if isinstance(named, list) else known
         strength = recipe.parameters.get("strength")
         strength = min(max(float(strength), 0.0), MAX_STRENGTH) if isinstance(strength, int | float) else 1.0
-        missing = _restore_photos(desk, recipe)
-        words = "The settings are restored: press Make to make it again."
-        if missing:
-            words = f"The settings are restored. Drop {' and '.join(missing)} here to make it again."
-        return (animals, strength, recipe.parameters.get("paste") is True), note(words)
+        missing = _restore_photos(desk, recipe, self._backstage.gallery(desk))
+        words = f"The settings are restored. {_then(missing)}"
+        trouble = missing_networks(self._backstage, recipe)
+        return (animals, strength, recipe.parameters.get("paste") is True), note(f"{words} {trouble}".strip(), bool(trouble))
+
+    def _expected_words(self, desk: Desk) -> dict[str, Any]:
+        """After photos came in while a restored recipe waits for some."""
+        recipe = Recipe(tab=self.id, verb="translate", inputs=desk.expected)
+        if not {slot.sha256 for slot in desk.slots} & {source.sha256 for source in desk.expected}:
+            names = " and ".join(_photo_name(source) for source in desk.expected)
+            return note(f"This is not the picture that the recipe names: drop the original {names}, or press Make with this one.")
+        return note(_then(_restore_photos(desk, recipe, self._backstage.gallery(desk))))
+
+    @staticmethod
+    def describe(recipe: Recipe) -> list[list[str]]:
+        """The recipe's settings for people."""
+        strength = recipe.parameters.get("strength")
+        paste = [["Where", "in its photo"]] if recipe.parameters.get("paste") is True else []
+        return [["How far", f"{strength:.2f}" if isinstance(strength, int | float) else "1.00"], *paste]
+
+    @staticmethod
+    def find_photo(gallery: Gallery, sha256: str) -> Photo | None:
+        """A photo that is kept here or came with the studio."""
+        slot = _slot_at_hand(gallery, sha256)
+        return slot and slot.photo()
+
+    @staticmethod
+    def before(recipe: Recipe, photo: Photo) -> np.ndarray:
+        """The photo as a result is compared with it, uint8 (H, W, 3)."""
+        if recipe.parameters.get("paste") is True:
+            return photo.rgb
+        height, width = photo.rgb.shape[:2]
+        return align(photo.rgb, np.asarray(recipe.inputs[0].eyes or _centre_eyes((width, height))), "head", CROP_SIDE).image
 
     def _add_sample(self, desk: Desk, event: gr.EventData) -> Iterator[tuple[Desk, dict[str, Any]]]:
         name = event_value(event, "name")
@@ -272,7 +318,7 @@ class CharacterTab:
         except (ValueError, GalleryError, CheckpointError, RuntimeError) as error:
             if desk.sheet:
                 desk.sheet |= {"busy": False, "message": desk.sheet["message"] if not desk.sheet["busy"] else "Not finished."}
-            yield desk, desk.sheet or gr.skip(), desk.strip, _problem(str(error)), *_buttons(busy=False)
+            yield desk, desk.sheet or gr.skip(), gr.skip(), _problem(str(error)), *_buttons(busy=False)
 
     def _request(
         self, desk: Desk, engine: Engine, names: list[str], strength: float, paste: bool
@@ -304,10 +350,14 @@ class CharacterTab:
         desk.stopped, desk.run = False, desk.run + 1
         run = desk.run
         desk.sheet = _new_sheet(desk, slots, animals)
-        yield desk, desk.sheet, desk.strip, "", *_buttons(busy=True)
+        yield desk, desk.sheet, gr.skip(), "", *_buttons(busy=True)
+        for slot in slots:
+            if not slot.is_sample:
+                self._backstage.gallery(desk).keep_source(slot.photo())
         for step in translate(engine, request):
             if desk.stopped or desk.run != run:
                 break
+            strip = gr.skip()
             if isinstance(step, CharacterResult):
                 desk.sheet_png = to_png(step.sheet, step.recipe)
                 desk.sheet["sheet"] = True
@@ -315,38 +365,44 @@ class CharacterTab:
                 desk.sheet |= _progress(step)
             else:
                 self._keep(desk, slots[step.photo_index], step)
-            yield desk, desk.sheet, desk.strip, "", gr.skip(), gr.skip()
+                strip = strip_value(self._backstage, desk)
+            yield desk, desk.sheet, strip, "", gr.skip(), gr.skip()
         if desk.run == run:
             desk.sheet |= {"busy": False, "message": _summary(desk)}
-            yield desk, desk.sheet, desk.strip, "", *_buttons(busy=False)
+            yield desk, desk.sheet, gr.skip(), "", *_buttons(busy=False)
 
     def _keep(self, desk: Desk, slot: Slot, cell: Translation) -> None:
         gallery = self._backstage.gallery(desk)
-        kept = gallery.add(cell.image, cell.recipe, name=_title(slot, cell))
-        item = _place(desk, slot, cell, gallery.png(kept.id), kept.id)
+        parents = (slot.origin,) if slot.origin else ()
+        cell = replace(cell, recipe=cell.recipe.model_copy(update={"parents": parents}))
+        kept = gallery.add(cell.image, cell.recipe, parents, _title(slot, cell))
+        _place(desk, slot, cell, gallery.png(kept.id), kept.id)
         desk.sheet |= {"done": desk.sheet["done"] + 1, "zip": True}
-        desk.strip = [item, *desk.strip][:STRIP_LENGTH]
 
-    # -- keeping and taking away ----------------------------------------------------------------------------------------
+    # -- taking away ----------------------------------------------------------------------------------------------------
 
-    def _favourite(self, desk: Desk, event: gr.EventData) -> tuple[Desk, list[dict[str, Any]]]:
-        item = next((item for item in desk.strip if item["id"] == event_value(event, "id")), None)
-        if item is not None:
-            on = not item["favourite"]
-            self._backstage.gallery(desk).favourite(item["id"], on=on)
-            desk.strip = [{**other, "favourite": on} if other is item else other for other in desk.strip]
-        return desk, desk.strip
+    def _export(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
+        """The sheet, one picture of it, or a zip of all, as a file to save; ``bare`` leaves out how they were made."""
+        bare = event_value(event, "bare") is True
+        try:
+            if event_value(event, "what") == "zip":
+                ids = [item["id"] for item in desk.sheet.get("items", {}).values()]
+                return desk, download(desk, zipped(self._backstage.gallery(desk), ids, not bare), "imaginarium.zip")
+            data, name = _picture(desk, event)
+            return desk, download(desk, without_recipe(data) if bare else data, name)
+        except (GalleryError, OSError, LookupError):
+            return desk, parcel(desk, note=note("That picture is not here any more: make it again.", True))
 
-    def _export(self, desk: Desk, event: gr.EventData) -> dict[str, Any]:
-        """The sheet, or a zip of all, as a file to save; ``count`` tells two equal answers apart."""
-        if event_value(event, "what") == "sheet" and desk.sheet_png:
-            file = served(desk.sheet_png, "imaginarium-sheet.png")
-        else:
-            archive = io.BytesIO()
-            export_zip(self._backstage.gallery(desk), [item["id"] for item in desk.sheet["items"].values()], archive)
-            file = served(archive.getvalue(), "imaginarium.zip")
-        desk.exports += 1
-        return {"file": file, "count": desk.exports}
+
+def _picture(desk: Desk, event: gr.EventData) -> tuple[bytes, str]:
+    """The sheet or the picture that the event names, and its file's name. Raises ``LookupError`` or ``OSError``."""
+    if event_value(event, "what") == "sheet":
+        if desk.sheet_png is None:
+            raise LookupError
+        return desk.sheet_png, "imaginarium-sheet.png"
+    items = {item["id"]: item["file"] for item in desk.sheet.get("items", {}).values()}
+    file = items[str(event_value(event, "id"))]
+    return Path(file["path"]).read_bytes(), file["orig_name"]
 
 
 _EMPTY: dict[str, Any] = {"people": [], "animals": [], "items": {}, "done": 0, "total": 0, "message": "", "busy": False, "run": 0}
@@ -384,18 +440,38 @@ def _add_slot(desk: Desk, slot: Slot) -> None:
     desk.slots.append(slot)
 
 
-def _restore_photos(desk: Desk, recipe: Recipe) -> list[str]:
-    """Puts the recipe's photos on the desk with their eyes, if they are at hand; names those that are not."""
-    at_hand = {slot.sha256: slot for slot in [*desk.slots, *_sample_slots()]}
-    wanted = [(at_hand.get(source.sha256), source) for source in recipe.inputs]
-    missing = [source.name or "the photo it was made from" for slot, source in wanted if slot is None]
+def _restore_photos(desk: Desk, recipe: Recipe, gallery: Gallery) -> list[str]:
+    """Puts the recipe's photos on the desk with their eyes, if they are all at hand; else names those that are not."""
+    on_desk = {slot.sha256: slot for slot in desk.slots}
+    wanted = [(on_desk.get(source.sha256) or _slot_at_hand(gallery, source.sha256), source) for source in recipe.inputs]
+    missing = [_photo_name(source) for slot, source in wanted if slot is None]
     found = [slot for slot, _ in wanted if slot is not None]
     for slot, source in wanted:
         if slot is not None:
             slot.choice = source.eyes or "centre"
+            slot.origin = slot.origin or origin_of(gallery, recipe, slot.sha256)
     if found and not missing:
         desk.slots = found
+    desk.expected = recipe.inputs if missing else ()
     return missing
+
+
+def _slot_at_hand(gallery: Gallery, sha256: str) -> Slot | None:
+    """A photo that this gallery keeps, or a sample."""
+    try:
+        return Slot.of(lambda: gallery.source(sha256))
+    except GalleryError:
+        return next((slot for slot in _sample_slots() if slot.sha256 == sha256), None)
+
+
+def _photo_name(source: RecipeInput) -> str:
+    return source.name or "the photo it was made from"
+
+
+def _then(missing: list[str]) -> str:
+    if missing:
+        return f"Drop {' and '.join(missing)} here to make it again."
+    return "Its photo is here: press Make to make it again."
 
 
 def _sample_slots() -> list[Slot]:
@@ -419,14 +495,20 @@ def _face_choice(slot: Slot) -> FaceChoice:
 
 
 def _eyes(slot: Slot) -> Eyes:
-    """The two eyes in pixels; for the centre where a head's eyes lie when it fills the middle square."""
+    """The two eyes in pixels."""
     if slot.choice == "centre":
-        width, height = slot.size
-        side = min(slot.size)
-        return tuple(
-            ((width - side) / 2 + x * side / FRAME_SIZE, (height - side) / 2 + y * side / FRAME_SIZE) for x, y in FRAMES["head"]
-        )
+        return _centre_eyes(slot.size)
     return slot.choice if isinstance(slot.choice, tuple) else slot.faces[slot.choice or 0].eyes
+
+
+def _centre_eyes(size: tuple[int, int]) -> Eyes:
+    """Where a head's eyes lie when it fills the middle square of a picture of that width and height."""
+    width, height = size
+    side = min(size)
+    left, right = (
+        ((width - side) / 2 + x * side / FRAME_SIZE, (height - side) / 2 + y * side / FRAME_SIZE) for x, y in FRAMES["head"]
+    )
+    return left, right
 
 
 # -- what the browser draws ---------------------------------------------------------------------------------------------
@@ -508,15 +590,15 @@ def _source_crop(slot: Slot, frame: str) -> dict[str, Any]:
     return slot.crop[1]
 
 
-def _place(desk: Desk, slot: Slot, cell: Translation, png: bytes, item_id: str) -> dict[str, Any]:
-    """Puts a finished cell on the canvas and returns what the browser knows about it."""
+def _place(desk: Desk, slot: Slot, cell: Translation, png: bytes, item_id: str) -> None:
+    """Puts a finished cell on the canvas."""
     from studio.pipelines.character import animal_label
 
     title = _title(slot, cell)
     file = served(png, f"{title}.png")
     pasted = cell.image.shape != cell.crop.shape
     key = f"{slot.id}/{cell.animal}"
-    item = {
+    desk.sheet["items"] = {**desk.sheet["items"], key: {
         "id": item_id,
         "key": key,
         "run": desk.run,
@@ -530,10 +612,7 @@ def _place(desk: Desk, slot: Slot, cell: Translation, png: bytes, item_id: str) 
         "study": cell.study,
         "facts": _facts(cell),
         "recipe": json.dumps(json.loads(cell.recipe.to_json()), indent=1, ensure_ascii=False),
-        "favourite": False,
-    }
-    desk.sheet["items"] = {**desk.sheet["items"], key: item}
-    return item
+    }}  # fmt: skip
 
 
 def _words(cell: Translation) -> list[dict[str, Any]]:
@@ -548,10 +627,9 @@ def _words(cell: Translation) -> list[dict[str, Any]]:
 
 def _facts(cell: Translation) -> list[list[str]]:
     height, width = cell.image.shape[:2]
-    parameters = cell.recipe.parameters
     return [
         ["Network", ", ".join(cell.recipe.checkpoints)],
-        ["How far", f"{parameters.get('strength', 1.0):.2f}"],
+        *CharacterTab.describe(cell.recipe),
         ["Size", f"{width} by {height} px"],
         ["Time", f"{1000 * cell.seconds:.0f} ms"],
     ]

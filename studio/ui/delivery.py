@@ -1,0 +1,184 @@
+"""Brings recipes and pictures to the tab they belong to: restored, sent, or made again with changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import gradio as gr
+
+from studio.core.checkpoints import CheckpointError
+from studio.core.gallery import Gallery, GalleryError
+from studio.core.images import Photo, open_photo
+from studio.core.recipe import Recipe, RecipeError
+from studio.core.registry import UnknownModel
+from studio.ui.inspector import details
+from studio.ui.parts import event_value, note
+from studio.ui.session import Backstage, Desk
+from studio.ui.strip import QUIET, parcel, strip_value
+
+
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """A kept result on its way to a tab that takes it as ``kind`` ("photo", "code", "mask", "style")."""
+
+    kind: str
+    photo: Photo
+    item_id: str
+    recipe: Recipe
+
+
+class Delivery:
+    """Knows which tab takes what; a tab joins by its ``takes``."""
+
+    def __init__(self, backstage: Backstage, tabs: Sequence[Any]):
+        self._backstage = backstage
+        self._tabs = {tab.id: tab for tab in tabs}
+
+    def connect(self, page: gr.Blocks, desk: gr.State, strip: gr.HTML, courier: gr.HTML, inspector: gr.HTML) -> None:
+        """Connects what arrives with the page, and what the strip and the inspector send."""
+        arrival = gr.Textbox(visible=False)
+        widgets = [output for tab in self._tabs.values() for output in tab.outputs]
+        self._desk, self._courier, self._strip = desk, courier, strip
+        shared: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        arrive = "(desk, arrival) => [desk, imaginarium.arrival()]"
+        page.load(self._arrive, [desk, arrival], [desk, strip, courier, *widgets], js=arrive, **shared)
+        for event, handler in ((strip.deliver, self._send), (strip.again, self._again), (strip.recipe, self._paste)):
+            event(handler, [desk], [desk, courier, *widgets], **shared)
+        strip.details(self._details, [desk], [desk, inspector], **QUIET)
+
+    # -- what arrives ---------------------------------------------------------------------------------------------------
+
+    def _arrive(self, desk: Desk, arrival: str) -> Iterator[dict[Any, Any]]:
+        """Opens the visitor's own gallery, then the tabs, then what the link asks for."""
+        token, link = _arrived(arrival)
+        desk.token = token
+        try:
+            yield {self._desk: desk, self._strip: strip_value(self._backstage, desk)}
+        except GalleryError as error:
+            yield self._bring(desk, note=note(str(error), True))
+        for tab in self._tabs.values():
+            yield from self._labelled(desk, tab, tab.open(desk))
+        if link:
+            yield from self._restore_text(desk, link)
+
+    def _paste(self, desk: Desk, event: gr.EventData) -> Iterator[dict[Any, Any]]:
+        yield from self._restore_text(desk, event_value(event, "text"))
+
+    def _restore_text(self, desk: Desk, text: Any) -> Iterator[dict[Any, Any]]:
+        try:
+            recipe = recipe_of(text)
+        except RecipeError as error:
+            yield self._bring(desk, note=note(str(error), True))
+        else:
+            yield from self._restore(desk, recipe)
+
+    def _again(self, desk: Desk, event: gr.EventData) -> Iterator[dict[Any, Any]]:
+        """Sets everything as it was for a kept result."""
+        try:
+            recipe = self._backstage.gallery(desk).recipe(event_value(event, "id"))
+        except (GalleryError, RecipeError) as error:
+            yield self._bring(desk, note=note(str(error), True))
+        else:
+            yield from self._restore(desk, recipe)
+
+    def _restore(self, desk: Desk, recipe: Recipe) -> Iterator[dict[Any, Any]]:
+        tab = self._tabs.get(recipe.tab)
+        if tab is None:
+            yield self._bring(desk, note=note(no_such_tab(recipe), True))
+            return
+        yield from self._labelled(desk, tab, tab.restore(desk, recipe))
+        yield self._bring(desk, tab=tab.id)
+
+    def _bring(self, desk: Desk, **contents: Any) -> dict[Any, Any]:
+        return {self._desk: desk, self._courier: parcel(desk, **contents)}
+
+    def _labelled(self, desk: Desk, tab: Any, steps: Iterator[tuple[Any, ...]]) -> Iterator[dict[Any, Any]]:
+        for values in steps:
+            yield {self._desk: desk, **dict(zip(tab.outputs, values, strict=True))}
+
+    # -- what is sent ---------------------------------------------------------------------------------------------------
+
+    def _send(self, desk: Desk, event: gr.EventData) -> Iterator[dict[Any, Any]]:
+        tab, kind = self._tabs.get(str(event_value(event, "tab"))), str(event_value(event, "kind"))
+        if tab is None or kind not in tab.takes:
+            return
+        try:
+            sent = self._parcel(self._backstage.gallery(desk), event_value(event, "id"), kind)
+            yield from self._labelled(desk, tab, tab.take(desk, sent))
+            yield self._bring(desk, tab=tab.id)
+        except ValueError as error:  # GalleryError, PhotoError, RecipeError and what a tab refuses
+            yield self._bring(desk, note=note(str(error), True))
+
+    @staticmethod
+    def _parcel(gallery: Gallery, item_id: Any, kind: str) -> Parcel:
+        item = gallery.get(item_id)
+        return Parcel(kind, open_photo(gallery.png(item.id), f"{item.name}.png"), item.id, gallery.recipe(item.id))
+
+    # -- what is looked at ----------------------------------------------------------------------------------------------
+
+    def _details(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
+        item_id = event_value(event, "id")
+        try:
+            return desk, details(self._backstage.gallery(desk), desk, item_id, self._tabs)
+        except (GalleryError, RecipeError) as error:
+            return desk, {"id": item_id if isinstance(item_id, str) else "", "note": note(str(error), True)}
+
+
+def recipe_of(text: Any) -> Recipe:
+    """The recipe in what somebody pasted: JSON, a link, or the part of it that holds the recipe. Raises ``RecipeError``."""
+    text = text.strip() if isinstance(text, str) else ""
+    if text.startswith("{"):
+        return Recipe.from_json(text)
+    try:
+        inside = parse_qs(urlsplit(text).query).get("r", [])
+    except ValueError:
+        inside = []
+    return Recipe.from_link(inside[0] if inside else text)
+
+
+def no_such_tab(recipe: Recipe) -> str:
+    """For a recipe whose tab this studio does not have."""
+    return f"This picture was made on the tab {recipe.tab}, which is not in this studio: update it."
+
+
+def missing_networks(backstage: Backstage, recipe: Recipe) -> str:
+    """A sentence about networks of the recipe that are not here or are others, "" if all are as they were."""
+    engine = backstage.engine()
+    for card_id, sha256 in recipe.checkpoints.items():
+        try:
+            card = engine.registry.card(card_id)
+            engine.store.locate(card)
+        except UnknownModel:
+            return f"It was made by {card_id}, which this studio does not know: update the studio to make it again."
+        except CheckpointError:
+            return f"Its network {card_id} is not on this machine: bring it with `python -m studio pull {card_id}`."
+        if card.sha256 != sha256:
+            return f"It was made by another version of {card_id}, so it will not come out quite the same."
+    return ""
+
+
+def origin_of(gallery: Gallery, recipe: Recipe, sha256: str) -> str:
+    """The id of the kept result that an input of the recipe is, or ""; the file itself must prove it."""
+    for parent in recipe.parents:
+        try:
+            if hashlib.sha256(gallery.png(parent)).hexdigest() == sha256:
+                return parent
+        except GalleryError:
+            continue
+    return ""
+
+
+def _arrived(arrival: Any) -> tuple[str, str]:
+    """Token and link that the browser brought along; both are a stranger's word."""
+    try:
+        document = json.loads(arrival)
+        token, link = document.get("token"), document.get("link")
+    except (TypeError, ValueError, AttributeError):
+        return "", ""
+    return token if isinstance(token, str) else "", link if isinstance(link, str) else ""
+
