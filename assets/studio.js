@@ -467,7 +467,7 @@ window.imaginarium = (() => {
   function describe(item, value) {
     const root = byId("inspector-body");
     if (!root || (value && item)) return;
-    root.replaceChildren(...(item ? itemDetails(item) : sheetDetails()));
+    root.replaceChildren(...(item && !narrow() ? itemDetails(item) : sheetDetails())); // on a phone the viewer tells them
   }
 
   const sheetDetails = () => [

@@ -75,7 +75,7 @@ class Strip:
     def _edit(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
         act = _EDITS.get(str(event_value(event, "act")))
         said = None
-        if act is not None:
+        if act in (_undo, _redo) or (act and event_ids(event)):  # without ids a purge would mean the whole trash
             try:
                 said = act(self._backstage.gallery(desk), event)
             except GalleryError as error:

@@ -1,0 +1,178 @@
+"""Recipes and pictures on their way to a tab."""
+
+from __future__ import annotations
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from studio.core.engine import Engine
+from studio.core.images import Photo
+from studio.core.recipe import Recipe, RecipeError
+from studio.core.workspace import Workspaces
+from studio.ui.delivery import missing_networks, origin_of, recipe_of
+from studio.ui.session import Backstage, Desk, Slot
+from studio.ui.tabs.character import CharacterTab
+from tests.ui.stand_ins import stand_in_store
+
+HASH = "0123456789abcdef" * 4
+
+
+@pytest.fixture(scope="module")
+def backstage(tmp_path_factory):
+    store = stand_in_store(tmp_path_factory.mktemp("stand-ins"), ("lion",))
+    workspaces = Workspaces(tmp_path_factory.mktemp("data"), public=True)
+    backstage = Backstage(lambda: Engine("cpu", store=store), workspaces, store.registry)
+    backstage.start()
+    yield backstage
+    backstage.close()
+
+
+@pytest.fixture
+def page(backstage, tmp_path, monkeypatch):
+    """The Character tab on a page, and what delivers to it."""
+    from studio.ui import shell
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    made = []
+    plain = shell.Delivery
+
+    def noted(*args):
+        made.append(plain(*args))
+        return made[-1]
+
+    monkeypatch.setattr(shell, "Delivery", noted)
+    _, tabs = shell.build_page(backstage)
+    return tabs[0], made[0]
+
+
+def event(**values) -> gr.EventData:
+    return gr.EventData(None, values)
+
+
+def brought(steps) -> dict:
+    """Everything the steps set, the last word of each component."""
+    return {widget: value for step in steps for widget, value in step.items()}
+
+
+def keep_lion(backstage, desk):
+    """A result made of a photo that the gallery keeps."""
+    gallery = backstage.gallery(desk)
+    photo = Photo(np.full((96, 96, 3), 90, np.uint8), HASH, "ada.png")
+    gallery.keep_source(photo)
+    inputs = [{"sha256": HASH, "name": "ada.png", "eyes": ((30.0, 40.0), (60.0, 40.0))}]
+    card = backstage.registry.card("cyclegan-lion-64")
+    recipe = Recipe(
+        tab="character", verb="translate", parameters={"animals": ["lion"], "strength": 0.5, "paste": False},
+        checkpoints={card.id: card.sha256}, inputs=inputs,
+    )  # fmt: skip
+    return gallery.add(np.full((64, 64, 3), 7, np.uint8), recipe, name="Ada as a lion"), recipe
+
+
+def test_a_recipe_is_found_in_json_links_and_addresses():
+    recipe = Recipe(tab="character", verb="translate")
+    link = recipe.to_link()
+    for text in (recipe.to_json(), f"  {recipe.to_json()}\n", link, f"https://studio.example/?r={link}", f"http://h:1/?a=b&r={link}"):
+        assert recipe_of(text) == recipe
+
+
+@pytest.mark.parametrize("text", [None, 7, "", "hello", "https://[bad", "/etc/passwd", "{", "[]", "?r=", {"r": 1}])
+def test_anything_else_is_refused_in_one_sentence(text):
+    with pytest.raises(RecipeError) as caught:
+        recipe_of(text)
+    assert str(caught.value).count(".") == 1
+
+
+def test_networks_that_are_not_here_or_others_are_named(backstage, tmp_path):
+    card = backstage.registry.card("cyclegan-lion-64")
+    recipe = Recipe(tab="character", verb="translate", checkpoints={card.id: card.sha256})
+    assert missing_networks(backstage, recipe) == ""
+    assert "another version" in missing_networks(backstage, recipe.model_copy(update={"checkpoints": {card.id: HASH}}))
+    assert "does not know" in missing_networks(backstage, recipe.model_copy(update={"checkpoints": {"cyclegan-owl-64": HASH}}))
+
+
+def test_a_network_whose_file_is_gone_names_the_command(tmp_path):
+    store = stand_in_store(tmp_path, ("lion",))
+    card = store.registry.card("cyclegan-lion-64")
+    (tmp_path / card.file).unlink()
+    backstage = Backstage(lambda: Engine("cpu", store=store), Workspaces(tmp_path / "data"), store.registry)
+    backstage.start()
+    recipe = Recipe(tab="character", verb="translate", checkpoints={card.id: card.sha256})
+    assert f"`python -m studio pull {card.id}`" in missing_networks(backstage, recipe)
+    backstage.close()
+
+
+def test_made_again_everything_is_as_it_was(page, backstage):
+    tab, delivery = page
+    desk = Desk()
+    item, recipe = keep_lion(backstage, desk)
+    set_to = brought(delivery._again(desk, event(id=item.id)))
+    source, _, animals, strength, paste, _ = (set_to[output] for output in tab.outputs)
+    assert (animals, strength, paste) == (["lion"], 0.5, False) and "press Make" in source["note"]["text"]
+    assert [slot.sha256 for slot in desk.slots] == [HASH] and desk.slots[0].choice == recipe.inputs[0].eyes
+    assert set_to[delivery._courier]["tab"] == "character"
+
+
+def test_a_recipe_of_somebody_elses_photo_brings_no_photo(page, backstage):
+    tab, delivery = page
+    owner, stranger = Desk(), Desk()
+    _, recipe = keep_lion(backstage, owner)
+    set_to = brought(delivery._paste(stranger, event(text=recipe.to_json())))
+    assert stranger.slots == [] and "Drop ada.png here" in set_to[tab.outputs[0]]["note"]["text"]
+    photo = Photo(np.full((96, 96, 3), 90, np.uint8), HASH, "ada.png")
+    stranger.slots = [Slot.of(lambda: photo)]  # and when it is dropped, it takes the eyes of the recipe
+    assert "press Make" in tab._expected_words(stranger)["text"]
+    assert stranger.slots[0].choice == recipe.inputs[0].eyes
+
+
+def test_a_sent_result_is_the_photo_and_the_parent_of_what_comes_of_it(page, backstage):
+    tab, delivery = page
+    desk = Desk()
+    item, _ = keep_lion(backstage, desk)
+    brought(delivery._send(desk, event(id=item.id, tab="character", kind="photo")))
+    assert [slot.origin for slot in desk.slots] == [item.id]
+    list(tab._make(desk, ["lion"], 1.0, False))
+    gallery = backstage.gallery(desk)
+    child = gallery.list()[0]
+    assert child.parents == (item.id,) and gallery.recipe(child.id).parents == (item.id,)
+    desk.slots = []
+    brought(delivery._again(desk, event(id=child.id)))
+    assert [slot.origin for slot in desk.slots] == [item.id]
+
+
+def test_a_parent_must_be_the_picture_that_the_recipe_names(backstage):
+    desk = Desk()
+    item, recipe = keep_lion(backstage, desk)
+    for parents in ((item.id,), ("0" * 20,), ("passwd",)):
+        assert origin_of(backstage.gallery(desk), recipe.model_copy(update={"parents": parents}), HASH) == ""
+
+
+@pytest.mark.parametrize("value", [None, 7, "x", [], {"a": 1}, "0" * 20])
+def test_forged_events_bring_a_sentence_or_nothing(page, backstage, value):
+    _, delivery = page
+    desk = Desk()
+    for handler in (delivery._again, delivery._paste, delivery._send):
+        set_to = brought(handler(desk, event(id=value, text=value, tab=value, kind=value)))
+        assert not set_to or set_to[delivery._courier]["note"]["error"]
+    assert brought(delivery._send(desk, event(id=value, tab="character", kind="photo")))[delivery._courier]["note"]["error"]
+    assert delivery._details(desk, event(id=value))[1]["note"]["error"]
+    assert desk.slots == []
+
+
+@pytest.mark.parametrize("arrival", [None, "", "[]", "{", '{"token": 3, "link": []}', '{"token": "../../x"}'])
+def test_whatever_a_browser_brings_along_the_page_opens(page, backstage, arrival):
+    tab, delivery = page
+    desk = Desk()
+    set_to = brought(delivery._arrive(desk, arrival))
+    assert set_to[delivery._strip]["kept"] == 0 and len(desk.token) == 43
+    assert not set_to[tab.outputs[1]]["busy"]
+
+
+def test_a_recipe_of_another_tab_says_so(page):
+    _, delivery = page
+    recipe = Recipe(tab="morph", verb="morph")
+    assert "tab morph" in brought(delivery._paste(Desk(), event(text=recipe.to_json())))[delivery._courier]["note"]["text"]
+
+
+def test_every_kind_that_a_tab_takes_has_its_words():
+    assert all(CharacterTab.takes.values()) and {*CharacterTab.gives, *CharacterTab.takes} <= {"photo", "code", "mask", "style"}
