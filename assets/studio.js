@@ -541,7 +541,10 @@ window.imaginarium = (() => {
 
   function bareSwitch() {
     const box = make("input", { type: "checkbox", checked: bare(), className: "bare-switch" });
-    box.addEventListener("change", () => remember(BARE, box.checked ? "yes" : ""));
+    box.addEventListener("change", () => {
+      remember(BARE, box.checked ? "yes" : "");
+      for (const other of document.querySelectorAll(".bare-switch")) other.checked = box.checked;
+    });
     return make("label", { className: "switch", title: "Downloads and zips then say nothing about the photo, the network or the settings" },
       box, "Leave the recipe out of downloads");
   }

@@ -6,9 +6,11 @@ by the studio's own networks.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -29,14 +31,16 @@ def studio() -> Iterator[str]:
     if len(sys.argv) > 1:
         yield sys.argv[1]
         return
-    process = subprocess.Popen([sys.executable, "app.py", "--port", str(PORT)], cwd=ROOT)
-    url = f"http://127.0.0.1:{PORT}"
-    try:
-        _wait_for(url, process)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(30)
+    with tempfile.TemporaryDirectory() as folder:  # an artist's own gallery stays out of the pictures
+        environment = {**os.environ, "IMAGINARIUM_DATA": folder}
+        process = subprocess.Popen([sys.executable, "app.py", "--port", str(PORT)], cwd=ROOT, env=environment)
+        url = f"http://127.0.0.1:{PORT}"
+        try:
+            _wait_for(url, process)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def _wait_for(url: str, process: subprocess.Popen) -> None:

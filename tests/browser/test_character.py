@@ -138,7 +138,7 @@ def test_the_keys_are_shown(visit):
     visitor.page.keyboard.press("?")
     assert "Enter" in visitor.page.locator("dialog").inner_text()
     visitor.page.keyboard.press("Escape")
-    assert visitor.page.locator("dialog").count() == 0
+    visitor.page.wait_for_selector("dialog", state="detached")
 
 
 def test_dark(visit):
