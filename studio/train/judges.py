@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,11 @@ class JudgeTrainer(Trainer):
             parameter.requires_grad_("_bn" not in name and not name.removesuffix(".weight") in FROZEN)
         network.trunk.eval()
         self.networks = {"judge": network, **self.extra_networks()}
-        trained = [p for n in self.networks.values() for p in n.parameters() if p.requires_grad]
-        self.optimisers = {"judge": torch.optim.AdamW(trained, LEARNING_RATE, weight_decay=0.02)}
+        tuned = [p for p in network.trunk.parameters() if p.requires_grad]
+        known = set(network.trunk.parameters())
+        fresh = [p for n in self.networks.values() for p in n.parameters() if p not in known]
+        groups = [{"params": tuned, "peak": LEARNING_RATE}, {"params": fresh, "peak": 4 * LEARNING_RATE}]
+        self.optimisers = {"judge": torch.optim.AdamW(groups, LEARNING_RATE, weight_decay=0.02)}
         self.ready("judge")
 
     def read(self, settings: Settings) -> None:
@@ -65,9 +69,9 @@ class JudgeTrainer(Trainer):
         raise NotImplementedError
 
     def schedule(self) -> None:
-        rate = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * min(1.0, self.images / self.total_images))) + 1e-6
+        share = 0.5 * (1 + math.cos(math.pi * min(1.0, self.images / self.total_images)))
         for group in self.optimisers["judge"].param_groups:
-            group["lr"] = rate
+            group["lr"] = group["peak"] * share + 1e-6
 
     def _uniform(self, *shape: int) -> Tensor:
         return 2 * torch.rand(*shape, generator=self.generator, device=self.device) - 1
@@ -241,10 +245,10 @@ class IdentityJudge(JudgeTrainer):
     name = "judge-identity"
     size = 96
     embedding = 128
-    total_images = 48_000
+    total_images = 30_000
     frame = "face"
     domains = ("face",)
-    scale, margin = 24.0, 0.2
+    scale, margin = 16.0, 0.1
     sources = "celeba_face160, and the faces of CelebA's portraits in faces128 and faces64, parts 7 and 8"
 
     def read(self, settings: Settings) -> None:
@@ -256,6 +260,9 @@ class IdentityJudge(JudgeTrainer):
         for name in ("faces128", "faces64"):
             portraits = read_pack(name, self.size, settings.data, lambda row: row["source"] == "celeba", FACE).parts(JUDGE_PARTS)
             packs.append(portraits.select(lambda row: Path(row["file_name"]).name not in held_out))
+        seen = Counter(r["identity"] for p in packs for r in p.rows)
+        # One picture of somebody tells nothing about what stays the same between two.
+        packs = [p.select(lambda row: seen[row["identity"]] > 1) for p in packs]
         who = [r["identity"] for p in packs for r in p.rows]
         people = {identity: i for i, identity in enumerate(sorted(set(who)))}
         self.people = len(people)

@@ -30,6 +30,7 @@ def test_mode_seeking_asks_for_no_more_than_the_real_variety():
     real = torch.tensor([1.0, 3.0])
     assert mode_seeking_loss(torch.tensor([2.0, 5.0]), real) == 0
     assert mode_seeking_loss(torch.tensor([1.0, 4.0]), real) == 0.25
+    assert mode_seeking_loss(torch.tensor([1.0, 4.0]), real, 0.5) == 0
     made = torch.tensor([0.5], requires_grad=True)
     mode_seeking_loss(made, real).backward()
     assert made.grad.item() < 0  # a step down the gradient spreads the pictures
