@@ -29,8 +29,9 @@ POOL = 128
 # The outputs are drawn this often in sets as large as the real one, whose size would else decide how noisy the figure is.
 DRAWS = 20
 
-# Below these a network is a study: the judge must know the animal, and people must not all come out as the same one.
-NAMED_RIGHT, DIVERSITY_RATIO = 0.6, 0.5
+# A network is a study unless the judge knows the animal, people do not all come out as the same one, and the pictures as a set are
+# near real ones: networks whose animals a person recognises have a KID of 3 or less, a spider of mere patterns has 10.
+NAMED_RIGHT, DIVERSITY_RATIO, KID = 0.6, 0.5, 5.0
 
 Report = Callable[[int, int], None]
 
@@ -71,6 +72,8 @@ class Figures:
         if self.diversity < DIVERSITY_RATIO * self.real_diversity:
             share = self.diversity / self.real_diversity
             reasons.append(f"its animals differ from person to person only {share:.0%} as much as real ones do")
+        if self.kid > KID:
+            reasons.append("its pictures have the patterns of real ones but seldom their shape")
         return " and ".join(reasons) or None
 
     def measures(self) -> dict[str, Any]:

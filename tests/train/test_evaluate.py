@@ -143,6 +143,8 @@ def test_figures_go_into_the_card_and_leave_newer_cards_alone(engine, packs):
 def test_a_weak_network_is_a_study_until_it_is_measured_strong(engine, packs):
     engine.registry.save()
     (figures,) = evaluate_character(engine, [engine.registry.card("cyclegan-lion-16")], packs[0])
+    figures = replace(figures, kid=1.0)
+    assert "seldom their shape" in replace(figures, kid=9.0).study()
     weak = replace(figures, named_right=0.4, diversity=0.2 * figures.real_diversity)
     assert weak.study() == (
         "only 40% of its pictures read as this animal and its animals differ from person to person only 20% as much as real ones do"
