@@ -659,25 +659,27 @@ window.imaginarium = (() => {
 
   function filterTools(search) {
     const { view, undo, redo, total, kept, trash, tags } = shelf.value;
-    const filtered = view.text || view.tag || view.favourites;
+    const tabs = [...document.querySelectorAll("[data-tab]")].map((button) => [button.dataset.tab, button.textContent]);
+    const filtered = view.text || view.tag || view.tab || view.favourites;
     const count = view.trash ? `${total} in the trash` : filtered ? `${total} of ${kept}` : `${kept} kept`;
     return [
       icon("↶", undo ? `Undo: ${undo} (Z)` : "Nothing to undo", () => edit("undo"), { id: "undo", disabled: !undo }),
       icon("↷", redo ? `Redo: ${redo} (Shift Z)` : "Nothing to redo", () => edit("redo"), { id: "redo", disabled: !redo }),
       search,
       toggle("★ Favourites", view.favourites, () => show({ favourites: !view.favourites }), { id: "only-favourites" }),
-      tags.length && tagChoice(tags, view.tag),
+      tabs.length > 1 && choiceOf("All tabs", tabs, view.tab, (tab) => show({ tab })),
+      tags.length && choiceOf("All tags", tags.map((name) => [name, name]), view.tag, (tag) => show({ tag })),
       (trash || view.trash) && toggle(`Trash ${trash}`, view.trash, () => show({ trash: !view.trash }), { id: "show-trash" }),
       quiet("Select", () => choose(true), { id: "select", title: "Choose several pictures" }),
       make("span", { className: "hint strip-count", textContent: count }),
     ].filter(Boolean);
   }
 
-  function tagChoice(tags, tag) {
-    const choice = make("select", { className: "strip-tags", ariaLabel: "Show one tag" },
-      make("option", { value: "", textContent: "All tags" }), ...tags.map((name) => make("option", { value: name, textContent: name })));
-    choice.value = tag;
-    choice.addEventListener("change", () => show({ tag: choice.value }));
+  function choiceOf(all, options, value, pick) {
+    const choice = make("select", { className: "strip-choice", ariaLabel: all }, ...[["", all], ...options].map(([name, text]) =>
+      make("option", { value: name, textContent: text })));
+    choice.value = value;
+    choice.addEventListener("change", () => pick(choice.value));
     return choice;
   }
 

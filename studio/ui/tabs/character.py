@@ -347,7 +347,7 @@ class CharacterTab:
         from studio.pipelines.character import CharacterResult, Progress, translate
 
         slots = list(desk.slots)
-        desk.stopped, desk.run = False, desk.run + 1
+        desk.stopped, desk.run, desk.expected = False, desk.run + 1, ()
         run = desk.run
         desk.sheet = _new_sheet(desk, slots, animals)
         yield desk, desk.sheet, gr.skip(), "", *_buttons(busy=True)
