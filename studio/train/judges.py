@@ -164,7 +164,7 @@ class AttributeJudge(JudgeTrainer):
 
     name = "judge-attributes"
     size = 96
-    total_images = 14_000
+    total_images = 40_000
     frame = "portrait"
     domains = ("face",)
     sources = "faces128 (CelebA) and faces64, parts 7 and 8"
