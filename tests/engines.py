@@ -3,6 +3,7 @@
 import hashlib
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -38,7 +39,7 @@ class Mixer(nn.Module):
     def __init__(self):
         super().__init__()
         widths = [3, 16, 16, 16, 16]
-        self.body = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.body = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
         self.to_rgb, self.head = nn.Conv2d(16, 3, 3, padding=1), nn.Linear(16, 5)
 
     def forward(self, image: torch.Tensor, strength: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -102,7 +102,7 @@ def device_calls(tree: ast.AST) -> Iterator[tuple[str, int]]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
-        if ast.unparse(node.func) in DEVICE_CALLS or node.func.attr == "cuda" or node.func.attr == "to" and moves(node):
+        if ast.unparse(node.func) in DEVICE_CALLS or node.func.attr == "cuda" or (node.func.attr == "to" and moves(node)):
             yield ast.unparse(node), node.lineno
 
 

@@ -282,8 +282,8 @@ class Stream(Iterator):
     """What a job yields, seen by its consumer.
 
     The latest value wins: a consumer that is slower than the job misses values in between, never the last one, and holds up
-    nobody. An exception of the job comes out of ``next``; the job's return value is that of ``yield from``. :meth:`close`, the end of a
-    ``contextlib.closing`` block or dropping the last reference stops the job within one step and runs its ``finally``.
+    nobody. An exception of the job comes out of ``next``; the job's return value is that of ``yield from``. :meth:`close`, the
+    end of a ``contextlib.closing`` block or dropping the last reference stops the job within one step and runs its ``finally``.
     """
 
     def __init__(self, job: _Job):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -199,7 +199,7 @@ def _unwarp(image: np.ndarray, to_unit: np.ndarray, region: tuple[int, ...], int
 _HAAR = threading.Lock()  # a cascade keeps the picture it works on
 
 
-@lru_cache(maxsize=None)
+@cache
 def _cascade(name: str) -> cv2.CascadeClassifier:
     return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / name))
 

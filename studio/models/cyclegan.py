@@ -122,10 +122,8 @@ class Discriminator(nn.Module):
 
     def __init__(self, ndf: int = 32, domains: int = 1):
         super().__init__()
-        widths = [3, ndf, 2 * ndf, 4 * ndf]
-        self.trunk = nn.ModuleList(
-            spectral_norm(nn.Conv2d(a, b, 4, 2, 1)) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        channels = ((3, ndf), (ndf, 2 * ndf), (2 * ndf, 4 * ndf))
+        self.trunk = nn.ModuleList(spectral_norm(nn.Conv2d(a, b, 4, 2, 1)) for a, b in channels)
         self.down = spectral_norm(nn.Conv2d(4 * ndf, 4 * ndf, 4, 2, 1))
         self.patch_head = nn.Conv2d(4 * ndf, domains, 3, 1, 1)
         self.global_head = nn.Conv2d(4 * ndf, domains, 3, 1, 1)

@@ -68,7 +68,8 @@ def similarity_crops(images: Tensor, centre: Tensor, side: Tensor, angle: Tensor
     # A grid's units: -1 is the left edge of the first pixel, +1 the right edge of the last.
     scale = side / pixels
     move = 2 * centre / pixels - 1
-    theta = torch.stack([torch.stack([scale * cos, -scale * sin, move[:, 0]], 1), torch.stack([scale * sin, scale * cos, move[:, 1]], 1)], 1)
+    rows = [scale * cos, -scale * sin, move[:, 0]], [scale * sin, scale * cos, move[:, 1]]
+    theta = torch.stack([torch.stack(row, 1) for row in rows], 1)
     grid = F.affine_grid(theta, [len(images), 3, 2 * size, 2 * size], align_corners=False)
     crops = F.avg_pool2d(F.grid_sample(images, grid, padding_mode="reflection", align_corners=False), 2)
     rotate = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], 1) / side.view(-1, 1, 1)

@@ -30,7 +30,7 @@ ANIMALS = (
     "norwegian_elkhound", "panda", "samoyed", "spider", "tiger",
 )  # fmt: skip
 
-# Recipes by what they translate to. The two halves let two cores train at once: two threads of one run are hardly faster than one.
+# Recipes by what they translate to. The two halves let two cores train at once: two threads of a run are hardly faster than one.
 GROUPS = {
     "base": ANIMALS,
     "wild": ("gorilla", "koala", "lion", "panda", "tiger"),
@@ -189,7 +189,9 @@ class CycleGANTrainer(Trainer):
     def _enlarge(self, images: Tensor) -> Tensor:
         return F.interpolate(images, size=self.size * 3 // 2, mode="bilinear", align_corners=False)
 
-    def _train_critics(self, face: Tensor, animal: Tensor, as_animal: Tensor, as_face: Tensor, heads: Tensor) -> dict[str, Tensor]:
+    def _train_critics(
+        self, face: Tensor, animal: Tensor, as_animal: Tensor, as_face: Tensor, heads: Tensor
+    ) -> dict[str, Tensor]:
         none = torch.zeros_like(heads)
         # Another animal's head must refuse this one's real pictures too: critics that know one animal from another teach it.
         others = (heads + 1 + torch.randint_like(heads, len(ANIMALS) - 1)) % len(ANIMALS)
@@ -229,7 +231,12 @@ class CycleGANTrainer(Trainer):
                 domains=("face", animal),
                 config=CONFIGS[self.size],
                 measures=measures,
-                training={"recipe": self.name, "images": self.base_images + self.images, "pictures": self.counts[animal], "data": "faces128, animals160"},
+                training={
+                    "recipe": self.name,
+                    "images": self.base_images + self.images,
+                    "pictures": self.counts[animal],
+                    "data": "faces128, animals160",
+                },
             )
 
 

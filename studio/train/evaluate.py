@@ -29,8 +29,8 @@ POOL = 128
 # The outputs are drawn this often in sets as large as the real one, whose size would else decide how noisy the figure is.
 DRAWS = 20
 
-# A network is a study unless the judge knows the animal, people do not all come out as the same one, and the pictures as a set are
-# near real ones: networks whose animals a person recognises have a KID of 3 or less, a spider of mere patterns has 10.
+# A network is a study unless the judge knows the animal, people do not all come out as the same one, and the pictures as a set
+# are near real ones: networks whose animals a person recognises have a KID of 3 or less, a spider of mere patterns has 10.
 NAMED_RIGHT, DIVERSITY_RATIO, KID = 0.6, 0.5, 5.0
 
 Report = Callable[[int, int], None]

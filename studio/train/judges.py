@@ -46,7 +46,7 @@ class JudgeTrainer(Trainer):
         network = Judge(self.outputs, self.embedding, self.features)
         network.trunk = imagenet_trunk(settings.data)
         for name, parameter in network.trunk.named_parameters():
-            parameter.requires_grad_("_bn" not in name and not name.removesuffix(".weight") in FROZEN)
+            parameter.requires_grad_("_bn" not in name and name.removesuffix(".weight") not in FROZEN)
         network.trunk.eval()
         self.networks = {"judge": network, **self.extra_networks()}
         tuned = [p for p in network.trunk.parameters() if p.requires_grad]
@@ -123,7 +123,12 @@ class JudgeTrainer(Trainer):
             config={"outputs": self.outputs, "embedding": self.embedding, "features": self.features},
             labels=self.labels,
             measures=measures,
-            training={"recipe": self.name, "images": self.images, "data": self.sources, "start": "MobileNet v1, ImageNet, Apache-2.0"},
+            training={
+                "recipe": self.name,
+                "images": self.images,
+                "data": self.sources,
+                "start": "MobileNet v1, ImageNet, Apache-2.0",
+            },
         )
 
 

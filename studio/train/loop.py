@@ -73,7 +73,8 @@ class Trainer:
     @staticmethod
     def precision(cuda: bool) -> str:
         """Fabric's precision; bf16 pays on a GPU and on a CPU whose instruction set has it."""
-        return "bf16-mixed" if cuda or torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
+        native = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return "bf16-mixed" if cuda or native else "32-true"
 
     def ready(self, *averaged: str) -> None:
         """Puts networks and optimisers on the device and starts the averages of the named networks."""
@@ -124,7 +125,10 @@ def unwrap(module: nn.Module) -> nn.Module:
 
 
 def run(trainer: Trainer) -> dict[str, Any]:
-    """Trains for the budget (or until ``total_images``, or until asked to stop by SIGTERM or Ctrl-C), saves the state, a grid and the log, exports, returns the measures."""
+    """Trains, saves the state, a grid and the log, exports, and returns the measures.
+
+    It ends when the budget is spent, at ``total_images``, or when asked to by SIGTERM or Ctrl-C.
+    """
     folder = trainer.settings.out
     folder.mkdir(parents=True, exist_ok=True)
     load_state(trainer, folder)
@@ -149,7 +153,8 @@ def run(trainer: Trainer) -> dict[str, Any]:
         count += 1
         now = time.monotonic()
         if now - reported >= (10 if first else 30):
-            line = {"images": trainer.images, "seconds": round(elapsed, 1), "images_per_s": round((trainer.images - shown) / (now - reported), 1)}
+            speed = (trainer.images - shown) / (now - reported)
+            line = {"images": trainer.images, "seconds": round(elapsed, 1), "images_per_s": round(speed, 1)}
             line |= {k: round(float(v) / count, 4) for k, v in sums.items()}
             log(folder, trainer, line)
             reported, shown, count, first = now, trainer.images, 0, False

@@ -181,7 +181,7 @@ def bad_files() -> dict[str, bytes]:
         "entities.jpg": b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><svg>&a;</svg>',
         "program.jpg": b"MZ\x90\x00" + bytes(200),
         "script.jpg": b"#!/bin/sh\nrm -rf /\n",
-        "text.jpg": "Kein Bild, nur Text.".encode() * 50,
+        "text.jpg": b"Kein Bild, nur Text." * 50,
         "postscript.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n",
         "../../etc/passwd.png": b"root:x:0:0:root:/root:/bin/sh\n",
         "C:\\windows\\system32\\config.jpg": b"\x00\x01\x02",

@@ -147,7 +147,8 @@ def test_a_weak_network_is_a_study_until_it_is_measured_strong(engine, packs):
     assert "seldom their shape" in replace(figures, kid=9.0).study()
     weak = replace(figures, named_right=0.4, diversity=0.2 * figures.real_diversity)
     assert weak.study() == (
-        "only 40% of its pictures read as this animal and its animals differ from person to person only 20% as much as real ones do"
+        "only 40% of its pictures read as this animal and "
+        "its animals differ from person to person only 20% as much as real ones do"
     )
     strong = replace(figures, named_right=0.6, diversity=0.5 * figures.real_diversity)
     for measured in (weak, strong):

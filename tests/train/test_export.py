@@ -15,7 +15,14 @@ CONFIG = {"ngf": 4, "n_downs": 1, "n_blocks": 1}
 def export(folder, tensors=None):
     tensors = tensors or Generator(**CONFIG).state_dict()
     return write_checkpoint(
-        folder, "cyclegan-lion-64", tensors, family="cyclegan", task="translate", resolution=64, domains=("face", "lion"), config=CONFIG
+        folder,
+        "cyclegan-lion-64",
+        tensors,
+        family="cyclegan",
+        task="translate",
+        resolution=64,
+        domains=("face", "lion"),
+        config=CONFIG,
     )
 
 
