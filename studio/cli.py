@@ -448,17 +448,9 @@ def train(context: typer.Context, as_json: Json = False) -> int:
     return run_training([*context.args, *(["--json"] if as_json else [])])
 
 
-@app.command()
-def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
-    share: Annotated[bool, typer.Option("--share", help="Open a public link; asks visitors to log in.")] = False,
-    auth: Annotated[Path | None, typer.Option(help="File of name:password lines.", exists=True, dir_okay=False)] = None,
-    public: Annotated[bool, typer.Option("--public", help="Let anyone in who has the link.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int, typer.Option(help="Visitors served at the same time.")] = 4,
-) -> None:
-    """Start the studio and open it to a browser."""
-    from studio.ui.serve import launch
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def serve(context: typer.Context) -> None:
+    """Start the studio and open it to a browser; takes the flags of `app.py`."""
+    from studio.ui.serve import main as open_studio
 
-    launch(host=host, port=port, share=share, auth=auth, device=device, workers=workers, public=public)
+    open_studio(context.args)

@@ -210,7 +210,7 @@ class DemographicsJudge(JudgeTrainer):
 
     name = "judge-demographics"
     size = 96
-    total_images = 12_000
+    total_images = 40_000
     frame = "face"
     domains = ("face",)
     labels = ("male", "age", *ETHNICITIES)

@@ -267,3 +267,17 @@ def test_a_link_that_no_studio_wrote_is_refused(link, says):
 def test_without_its_recipe_a_picture_keeps_everything_else():
     assert without_recipe(to_png(RGB, a_recipe())) == to_png(RGB)
     assert without_recipe(to_png(RGB)) == to_png(RGB)
+
+
+@pytest.mark.parametrize("place", ["parameters", "eyes", "seed", "version"])
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_numbers_too_large_for_a_float_are_refused_like_any_forgery(place, number):
+    document = json.loads(a_recipe().to_json())
+    if place == "parameters":
+        document["parameters"]["strength"] = number
+    elif place == "eyes":
+        document["inputs"][0]["eyes"] = [[number, 1], [2, 3]]
+    else:
+        document[place] = number
+    with pytest.raises(RecipeError):
+        Recipe.from_json(json.dumps(document))
