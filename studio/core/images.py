@@ -25,16 +25,11 @@ MIN_SIDE = 32
 MAX_ASPECT = 10
 MAX_NAME = 60
 
-# https://cv.iptc.org/newscodes/digitalsourcetype: made by a network trained on pictures.
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+# https://cv.iptc.org/newscodes/digitalsourcetype: made by a network trained on pictures, wholly or as a part of a photo.
+SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+SOURCE_TYPE = SOURCE_TYPES + "trainedAlgorithmicMedia"
+COMPOSITE_TYPE = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 XMP_KEY = "XML:com.adobe.xmp"
-XMP = (
-    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
-    f"<Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>"
-    '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
-)
 
 # What artists drop by mistake, by its first bytes.
 _MISTAKES = (
@@ -115,6 +110,8 @@ def open_photo(data: bytes | Path, name: str = "") -> Photo:
 
 
 def _read(path: Path, name: str) -> bytes:
+    if path.is_dir():
+        raise PhotoError(f"{name} is a folder: name the photos in it, such as {name}/*.jpg.")
     try:
         _check_bytes(path.stat().st_size, name)
         return path.read_bytes()
@@ -223,8 +220,20 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         return image
 
 
+def _xmp(source_type: str) -> str:
+    """The packet that tells other programs how the picture was made."""
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
+        f"<Iptc4xmpExt:DigitalSourceType>{source_type}</Iptc4xmpExt:DigitalSourceType>"
+        '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
+    )
+
+
 def to_png(rgb: np.ndarray, recipe: Recipe | None = None) -> bytes:
-    """``rgb`` uint8 (H, W, 3) as a PNG that says it was made by a trained network and carries its recipe, if given.
+    """``rgb`` uint8 (H, W, 3) as a PNG that says it was made by a trained network and carries its recipe, if given. Where the
+    recipe puts the result back into its photo (``paste``), it says that only a part was.
 
     Raises:
         ValueError: the array is no picture.
@@ -234,7 +243,8 @@ def to_png(rgb: np.ndarray, recipe: Recipe | None = None) -> bytes:
         raise ValueError(f"A picture is uint8 (H, W, 3), not {rgb.dtype} {rgb.shape}.")
     text = PngImagePlugin.PngInfo()
     text.add_text("Software", "Imaginarium")
-    text.add_itxt(XMP_KEY, XMP)
+    pasted = recipe is not None and recipe.parameters.get("paste") is True
+    text.add_itxt(XMP_KEY, _xmp(COMPOSITE_TYPE if pasted else SOURCE_TYPE))
     if recipe is not None:
         text.add_itxt(RECIPE_KEY, recipe.to_json())
     file = io.BytesIO()

@@ -51,6 +51,13 @@ def test_a_path_is_read_and_named_after_its_file(tmp_path: Path):
     assert open_photo(path, "mine").name == "mine"
 
 
+@pytest.mark.parametrize("make", [Path, lambda path: Path(f"{path}/")])
+def test_a_folder_is_no_photo(tmp_path: Path, make):
+    (tmp_path / "holiday").mkdir()
+    with pytest.raises(PhotoError, match=r"^holiday is a folder: name the photos in it, such as holiday/\*\.jpg\.$"):
+        open_photo(make(tmp_path / "holiday"))
+
+
 def test_a_path_is_measured_before_it_is_read(tmp_path: Path, monkeypatch):
     path = tmp_path / "huge.png"
     path.touch()
@@ -128,15 +135,30 @@ def test_a_damaged_profile_is_left_out(profile):
     assert np.array_equal(open_photo(encoded(rgb, icc_profile=profile)).rgb, rgb)
 
 
+def source_type(png: bytes) -> str | None:
+    """The last part of what the file's metadata say of its making."""
+    xmp = ElementTree.fromstring(Image.open(io.BytesIO(png)).text["XML:com.adobe.xmp"])
+    source = xmp.findtext(".//{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType")
+    return source.removeprefix("http://cv.iptc.org/newscodes/digitalsourcetype/")
+
+
 def test_a_png_says_what_it_is():
     recipe = Recipe(tab="character", verb="translate")
     image = Image.open(io.BytesIO(to_png(a_picture(), recipe)))
     assert np.array_equal(np.asarray(image), a_picture())
     assert image.text["Software"] == "Imaginarium"
     assert Recipe.from_json(image.text["imaginarium:recipe"]) == recipe
-    source = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-    xmp = ElementTree.fromstring(image.text["XML:com.adobe.xmp"])
-    assert xmp.findtext(".//{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType") == source
+
+
+@pytest.mark.parametrize("parameters", [None, {}, {"paste": False}, {"paste": 1}])
+def test_a_picture_is_the_networks(parameters):
+    recipe = None if parameters is None else Recipe(tab="character", verb="translate", parameters=parameters)
+    assert source_type(to_png(a_picture(), recipe)) == "trainedAlgorithmicMedia"
+
+
+def test_a_result_in_its_photo_is_a_composite():
+    recipe = Recipe(tab="character", verb="translate", parameters={"paste": True})
+    assert source_type(to_png(a_picture(), recipe)) == "compositeWithTrainedAlgorithmicMedia"
 
 
 def test_a_recipe_can_be_left_out():
