@@ -35,6 +35,9 @@ class FakeEngine:
     def __exit__(self, *exception: object) -> None:
         pass
 
+    def fetch(self, card_id: str) -> None:
+        self.registry.card(card_id)
+
     def run(self, card_id: str, image: np.ndarray, strength: np.ndarray | None = None):
         assert image.dtype == np.float32
         self.runs.append((card_id, len(image)))

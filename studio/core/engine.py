@@ -84,6 +84,15 @@ class Engine:
         """Where the weights of its networks come from."""
         return self._store
 
+    def fetch(self, card_id: str) -> None:
+        """Makes sure that a network's weights are here and whole, so that work of many networks fails before it begins.
+
+        Raises:
+            UnknownModel: there is no such card.
+            CheckpointError: its weights are missing or damaged.
+        """
+        self._networks.fetch(self._store.registry.card(card_id))
+
     def run(self, card_id: str, **arrays: np.ndarray) -> np.ndarray | dict[str, np.ndarray]:
         """Computes a network; blocks, from any thread.
 

@@ -221,6 +221,7 @@ def translate(engine: Engine, request: CharacterRequest) -> Iterator[Progress | 
     Raises:
         ValueError: at once, if an animal does not exist or the full-size results would not fit in memory.
         FaceError: before the first cell, if a photo shows no face or not the chosen one.
+        CheckpointError: before the first cell, if an animal's weights are missing or damaged.
     """
     animals = _chosen_animals(engine, request)
     pixels = len(animals) * sum(photo.rgb.shape[0] * photo.rgb.shape[1] for photo in request.photos)
@@ -276,6 +277,8 @@ def _translate(
     total = len(request.photos) * len(animals)
     yield Progress(0, total, "Looking for faces" if request.frame == "auto" else "Taking the middle of the photos")
     eyes = [_eyes(engine, request, index) for index in range(len(request.photos))]
+    for info in animals:
+        engine.fetch(info.card.id)  # a damaged file is said now, not after half of the animals
     crops = _Crops(request.photos, eyes)
     cells: list[Translation] = []
     faces: list[np.ndarray] = []

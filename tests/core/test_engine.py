@@ -9,6 +9,7 @@ import torch
 
 from studio.core import backends
 from studio.core import engine as engine_module
+from studio.core.checkpoints import CheckpointError
 from studio.core.engine import Engine
 from studio.core.registry import UnknownModel
 from tests.engines import PASSES, Held, add_network, in_threads, store_of_three, until
@@ -496,3 +497,15 @@ def test_a_device_that_is_not_there_is_refused(store):
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="No CUDA device"):
             Engine("cuda", store=store)
+
+
+def test_fetch_says_what_is_wrong_before_anything_runs(tmp_path):
+    store = store_of_three(tmp_path)
+    with Engine("cpu", store=store) as engine:
+        card = store.registry.list_models()[0]
+        engine.fetch(card.id)
+        (store.embedded_dir / card.file).write_bytes(b"cut")
+        with pytest.raises(CheckpointError, match=card.file):
+            engine.fetch(card.id)
+        with pytest.raises(UnknownModel):
+            engine.fetch("nobody")

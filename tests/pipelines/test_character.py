@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from skimage import data
 
+from studio.core.checkpoints import CheckpointError
 from studio.core.engine import Engine
 from studio.core.faces import Face, FaceError, align
 from studio.core.images import Photo, to_float
@@ -202,6 +203,18 @@ def test_a_photo_without_a_face_stops_before_any_network_runs(engine, faces):
     assert not engine.runs
     centred = run(engine, CharacterRequest((photo(),), ("lion",), frame="centre")).translations[0]
     np.testing.assert_array_equal(centred.crop, character.align_centre(data.astronaut(), 16).image)
+
+
+def test_a_damaged_network_stops_before_any_cell(engine, faces, monkeypatch):
+    def fetch(card_id):
+        if "spider" in card_id:
+            raise CheckpointError("spider.safetensors is damaged.")
+
+    monkeypatch.setattr(engine, "fetch", fetch)
+    seen = []
+    with pytest.raises(CheckpointError, match="spider"):
+        seen.extend(translate(engine, CharacterRequest((photo(),), ("lion", "spider"), frame="centre")))
+    assert not [item for item in seen if isinstance(item, Translation)] and not engine.runs
 
 
 def test_a_face_that_is_not_there_is_refused_with_the_photos_number_if_names_repeat(engine, faces):
