@@ -7,13 +7,11 @@ said where they are made.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor
 
 from studio.models.cyclegan import Discriminator, Generator, select_domains
@@ -21,7 +19,7 @@ from studio.train.augment import diff_augment, similarity_crops
 from studio.train.critics import FeatureDiscriminator, imagenet_trunk
 from studio.train.data import HEAD, MODEL_PARTS, VALIDATION_PARTS, Pack, Sampler, part, read_pack, to_unit
 from studio.train.export import write_checkpoint
-from studio.train.loop import Settings, Trainer, tile
+from studio.train.loop import Settings, Trainer, named, read_state, tile
 from studio.train.losses import content_loss, mode_seeking_loss, pairwise_distances
 
 # Paper order (IAN, section 4.2).
@@ -117,21 +115,12 @@ class CycleGANTrainer(Trainer):
         }
 
     def _start_from_base(self) -> None:
-        folder = self.settings.out.parent / f"cyclegan-base-{self.size}"
-        index = json.loads((folder / "state.json").read_text())
+        index, state = read_state(self.settings.out.parent / f"cyclegan-base-{self.size}")
         self.base_images = index["images"]
-        state: dict[str, Tensor] = {}
-        for name in index["parts"]:
-            state |= load_file(folder / name)
-
-        def weights(prefix: str) -> dict[str, Tensor]:
-            return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-
         rows = [0, *(ANIMALS.index(animal) + 1 for animal in self.animals)]
-        self.networks["to_animal"].load_state_dict(select_domains(weights("network/to_animal/"), rows))
-        self.networks["to_face"].load_state_dict(weights("network/to_face/"))
-        for name in CRITICS:
-            self.networks[name].load_state_dict(weights(f"network/{name}/"))
+        self.networks["to_animal"].load_state_dict(select_domains(named(state, "network/to_animal/"), rows))
+        for name in ("to_face", *CRITICS):
+            self.networks[name].load_state_dict(named(state, f"network/{name}/"))
 
     def step(self) -> dict[str, Tensor]:
         targets = self.batch if self.is_base else 1

@@ -223,25 +223,34 @@ def save_state(trainer: Trainer, folder: Path) -> None:
             old.unlink()
 
 
+def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The index and the tensors of the run in ``folder``. Raises ``FileNotFoundError`` if there is none."""
+    index = json.loads((folder / "state.json").read_text())
+    tensors: dict[str, Tensor] = {}
+    for name in index["parts"]:
+        tensors |= load_file(folder / name)
+    return index, tensors
+
+
+def named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, without it: "ema/to_animal/" gives that network's average."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 def load_state(trainer: Trainer, folder: Path) -> bool:
     """Goes on where the run in ``folder`` stopped, if there is one.
 
     Raises:
         ValueError: the folder holds another recipe's run.
     """
-    path = folder / "state.json"
-    if not path.exists():
+    if not (folder / "state.json").exists():
         return False
-    index = json.loads(path.read_text())
+    index, tensors = read_state(folder)
     if index["recipe"] != trainer.name:
         raise ValueError(f"{folder} holds a run of {index['recipe']}, not of {trainer.name}: name another --out.")
-    tensors: dict[str, Tensor] = {}
-    for name in index["parts"]:
-        tensors |= load_file(folder / name)
     for kind, group in (("network", trainer.networks), ("ema", trainer.ema)):
         for name, network in group.items():
-            prefix = f"{kind}/{name}/"
-            unwrap(network).load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+            unwrap(network).load_state_dict(named(tensors, f"{kind}/{name}/"))
     for name, optimiser in trainer.optimisers.items():
         _load_moments(optimiser, tensors, f"optimiser/{name}/")
     torch.set_rng_state(tensors["rng/torch"])

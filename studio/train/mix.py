@@ -7,16 +7,17 @@ run, weights may be interpolated (Wang et al. 2019, deep network interpolation),
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from safetensors.torch import load_file
 from torch import Tensor
 
 from studio.models.cyclegan import select_domains
 from studio.train.cyclegan import CONFIGS, GROUPS
 from studio.train.export import write_checkpoint
+from studio.train.loop import named, read_state
+
+AVERAGE = "ema/to_animal/"
 
 
 def interpolate(earlier: dict[str, Tensor], later: dict[str, Tensor], share: float) -> dict[str, Tensor]:
@@ -24,23 +25,14 @@ def interpolate(earlier: dict[str, Tensor], later: dict[str, Tensor], share: flo
     return {name: tensor.lerp(later[name], share) for name, tensor in earlier.items()}
 
 
-def read_average(run: Path) -> tuple[dict[str, Tensor], dict]:
-    """The averaged generator of a run's folder, and its index. Raises ``FileNotFoundError`` if there is no state."""
-    index = json.loads((run / "state.json").read_text())
-    tensors: dict[str, Tensor] = {}
-    for part in index["parts"]:
-        tensors |= load_file(run / part)
-    prefix = "ema/to_animal/"
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}, index
-
-
 def mix(earlier: Path, later: Path, shares: dict[str, float], out: Path) -> list[str]:
     """Writes a checkpoint and card into ``out`` for each animal of ``shares``; returns their ids.
 
     Raises:
+        FileNotFoundError: a folder holds no run.
         ValueError: the folders hold runs of different recipes, or a run without one of the animals.
     """
-    (first, before), (second, after) = read_average(earlier), read_average(later)
+    (before, first), (after, second) = read_state(earlier), read_state(later)
     if before["recipe"] != after["recipe"]:
         raise ValueError(f"{earlier} holds {before['recipe']} and {later} holds {after['recipe']}: mix moments of one run.")
     _, group, size = before["recipe"].split("-")
@@ -54,7 +46,7 @@ def mix(earlier: Path, later: Path, shares: dict[str, float], out: Path) -> list
             card_id=f"cyclegan-{animal}-{size}",
             family="cyclegan",
             task="translate",
-            tensors=select_domains(interpolate(first, second, share), [0, row]),
+            tensors=select_domains(interpolate(named(first, AVERAGE), named(second, AVERAGE), share), [0, row]),
             resolution=int(size),
             frame="head",
             domains=("face", animal),
