@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import errno
 import logging
 import os
 import secrets
+import socket
 import sys
 import tempfile
 import threading
@@ -50,12 +52,19 @@ class Settings:
         return self.host in THIS_MACHINE and not (self.share or self.public or self.auth)
 
 
+def port_number(text: str) -> int:
+    """A port to listen on. Raises ``ArgumentTypeError`` with a sentence for anything else."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError("a port is a whole number from 1 to 65535.")
+    return int(text)
+
+
 def parse(arguments: Sequence[str] | None = None) -> Settings:
     """Settings from command line flags; a Hugging Face Space needs none. Exits with one sentence if they make no sense."""
     on_space = "SPACE_ID" in os.environ
     parser = argparse.ArgumentParser(prog="app.py", description="Imaginarium: a studio for imagined pictures, in the browser.")
     parser.add_argument("--host", default="0.0.0.0" if on_space else "127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=7860, help="port to listen on (%(default)s)")
+    parser.add_argument("--port", type=port_number, default=7860, help="port to listen on (%(default)s)")
     parser.add_argument("--share", action="store_true", help="make a public link; asks for a password unless --no-auth")
     parser.add_argument("--auth", type=Path, metavar="FILE", help="text file with one user:password per line")
     parser.add_argument("--no-auth", action="store_true", help="let everybody in who has the share link")
@@ -132,15 +141,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def serve(backstage: Backstage, settings: Settings, block: bool = True) -> gr.Blocks:
     """Opens the port, then makes the engine behind it. Returns the page, after it was closed if ``block``."""
-    from studio.ui.shell import build_page, look
+    from studio.ui.shell import build_page
 
     page, tabs = build_page(backstage, "shared by link" if settings.share else _reach(settings.host))
     page.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=settings.workers, api_open=False)
     atexit.register(backstage.close)
+    try:
+        _launch(page, settings)
+    except OSError:
+        sys.exit(why_closed(settings))
+    print(f"Imaginarium is open at {page.local_url}", flush=True)
+    backstage.start(*(tab.warm_up for tab in tabs))
+    if settings.share:
+        threading.Thread(target=_share, args=(page,), name="share", daemon=True).start()
+    if block:
+        page.block_thread()
+    return page
+
+
+def _launch(page: gr.Blocks, settings: Settings) -> None:
+    """Opens the port. Raises ``OSError`` if that is impossible."""
+    from starlette.middleware import Middleware
+
+    from studio.ui.guard import OnlyHere
+    from studio.ui.shell import look
+
     page.launch(
-        server_name=settings.host,
+        server_name=f"[{settings.host}]" if ":" in settings.host else settings.host,  # as in an address
         server_port=settings.port,
         auth=list(settings.auth) or None,
+        app_kwargs={"middleware": [Middleware(OnlyHere)] if settings.personal else []},
         prevent_thread_lock=True,
         quiet=True,
         inbrowser=False,
@@ -155,13 +185,17 @@ def serve(backstage: Backstage, settings: Settings, block: bool = True) -> gr.Bl
         favicon_path=ROOT / "assets" / "favicon.png",
         **look(),
     )
-    print(f"Imaginarium is open at {page.local_url}", flush=True)
-    backstage.start(*(tab.warm_up for tab in tabs))
-    if settings.share:
-        threading.Thread(target=_share, args=(page,), name="share", daemon=True).start()
-    if block:
-        page.block_thread()
-    return page
+
+
+def why_closed(settings: Settings) -> str:
+    """After the port could not be opened: what to do. Gradio says only that it found no port, so it is tried again."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            return f"Nothing can listen at {settings.host}, port {settings.port}: choose another --host or --port."
+    return f"Port {settings.port} is taken: is the studio open already? Else choose another with --port."
 
 
 def _reach(host: str) -> str:

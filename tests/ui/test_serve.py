@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
+
+import httpx
 import pytest
 
 from studio.ui import serve
@@ -83,3 +89,89 @@ def test_a_folder_that_cannot_hold_galleries_is_one_sentence(monkeypatch, tmp_pa
     monkeypatch.setattr(serve, "private_cache", lambda: None)
     with pytest.raises(SystemExit, match="cannot hold the gallery"):
         serve.main([])
+
+
+@pytest.mark.parametrize("flags", [[], ["--host", "127.0.0.1"], ["--host", "localhost"]])
+def test_a_space_never_shows_one_gallery_to_everybody(flags, monkeypatch):
+    monkeypatch.setenv("SPACE_ID", "someone/imaginarium")
+    assert not serve.parse(flags).personal
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Opens a page of gradio's with the studio's own launch; gives its address."""
+    import gradio as gr
+
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    pages = []
+
+    def open_page(*flags: str) -> str:
+        with gr.Blocks() as page:
+            gr.Markdown("a private gallery")
+        serve._launch(page, serve.parse([*flags, "--port", str(free_port())]))
+        pages.append(page)
+        return page.local_url
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("path", ["", "config", "gradio_api/info"])
+def test_the_artists_own_gallery_answers_to_local_names_only(opened, path):
+    url = opened()
+    port = httpx.URL(url).port
+    for host in ("127.0.0.1", "localhost", f"localhost:{port}", f"[::1]:{port}", "LOCALHOST:1"):
+        assert httpx.get(url + path, headers={"Host": host}).status_code == 200, host
+    for host in ("evil.example", f"evil.example:{port}", "localhost.evil.example", "127.0.0.1.evil.example", "localhost:x", ""):
+        answer = httpx.get(url + path, headers={"Host": host})
+        assert answer.status_code == 400 and "gallery" in answer.text and len(answer.text) < 200, host
+
+
+def test_the_newer_local_address_works_too(opened):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("This machine has no IPv6.")
+    url = opened("--host", "::1")
+    assert "[::1]" in url and httpx.get(url).status_code == 200
+    assert httpx.get(url, headers={"Host": "evil.example"}).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "x-forwarded-host", "X-Forwarded-Proto", "Forwarded"])
+def test_the_artists_own_gallery_is_not_shown_through_a_proxy(opened, name):
+    answer = httpx.get(opened(), headers={name: "for=203.0.113.7"})
+    assert answer.status_code == 403 and "--public or --auth" in answer.text and "\n" not in answer.text
+
+
+def test_a_public_studio_answers_behind_a_proxy_and_to_any_name(opened):
+    answer = httpx.get(opened("--public"), headers={"Host": "studio.example", "X-Forwarded-For": "203.0.113.7"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "http", "7860.0", "\N{SUPERSCRIPT TWO}"])
+def test_a_port_that_is_none_is_refused(port, capsys):
+    with pytest.raises(SystemExit):
+        serve.parse([f"--port={port}"])
+    assert "from 1 to 65535" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_a_taken_port_is_one_sentence(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        command = [sys.executable, "app.py", "--port", str(port), "--device", "cpu"]
+        environment = {**os.environ, "IMAGINARIUM_DATA": str(tmp_path)}
+        ended = subprocess.run(command, cwd=serve.ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1 and ended.stdout == ""
+    assert ended.stderr == f"Port {port} is taken: is the studio open already? Else choose another with --port.\n"
+
+
+def test_an_address_of_another_machine_is_not_called_a_taken_port():
+    words = serve.why_closed(serve.Settings(host="192.0.2.1", port=free_port()))
+    assert "taken" not in words and "192.0.2.1" in words and "--host" in words
