@@ -8,8 +8,9 @@ from skimage import data
 
 from studio.core.engine import Engine
 from studio.core.images import to_png
-from studio.core.recipe import Recipe
+from studio.core.recipe import Recipe, RecipeInput
 from studio.core.workspace import Workspaces
+from studio.pipelines.character import MAX_PHOTOS
 from studio.ui.parts import ASSETS
 from studio.ui.session import Backstage, Desk, Slot
 from studio.ui.strip import strip_value
@@ -153,3 +154,53 @@ def test_a_recipe_of_another_tab_is_refused_and_odd_values_are_bounded(tab):
     wild = Recipe(tab="character", verb="translate", parameters={"animals": "all", "strength": 99, "paste": "yes"})
     (animals, strength, paste), _ = tab._restore(Desk(), wild)
     assert (animals, strength, paste) == (list(ANIMALS), 1.3, False)
+
+
+LEFT, RIGHT = ((100.0, 90.0), (150.0, 90.0)), ((300.0, 90.0), (350.0, 90.0))
+
+
+def recipe_of(*inputs: RecipeInput) -> Recipe:
+    return Recipe(tab="character", verb="translate", parameters={"animals": ["lion"]}, inputs=inputs)
+
+
+def test_two_people_of_one_photo_come_back_as_two_rows_with_their_own_eyes(tab, photo):
+    desk = Desk(slots=[Slot.open(photo, "both.png")])
+    first = desk.slots[0]
+    recipe = recipe_of(*(RecipeInput(sha256=first.sha256, name="both.png", eyes=eyes) for eyes in (LEFT, RIGHT)))
+    tab._restore(desk, recipe)
+    assert [slot.choice for slot in desk.slots] == [LEFT, RIGHT]
+    assert desk.slots[0].id == first.id and desk.slots[1].id != first.id
+    last(tab._make(desk, ["lion"], 1.0, False))
+    assert len(desk.sheet["people"]) == len(desk.sheet["items"]) == desk.sheet["total"] == 2
+    made = [item["recipe"] for item in desk.sheet["items"].values()]
+    assert made[0] != made[1]
+    tab._restore(desk, recipe)  # once more: still two
+    assert [slot.choice for slot in desk.slots] == [LEFT, RIGHT] and len({slot.id for slot in desk.slots}) == 2
+    tab._remove(desk, event(photo=desk.slots[1].id))
+    assert [slot.choice for slot in desk.slots] == [LEFT]
+
+
+def test_a_recipe_of_more_photos_than_fit_is_refused_in_a_sentence(tab, photo):
+    desk = Desk(slots=[Slot.open(photo, "ada.png")])
+    before = list(desk.slots)
+    source = RecipeInput(sha256=before[0].sha256)
+    settings, said = tab._restore(desk, recipe_of(*[source] * (MAX_PHOTOS + 1)))
+    assert said["error"] and str(MAX_PHOTOS) in said["text"] and desk.slots == before and desk.expected == ()
+    assert settings == (gr.skip(),) * 3
+    _, said = tab._restore(desk, recipe_of(*[source] * MAX_PHOTOS))
+    assert not said["error"] and len({slot.id for slot in desk.slots}) == MAX_PHOTOS
+
+
+@pytest.mark.parametrize("far", [(513.0, 90.0), (90.0, 513.0), (-1.0, 90.0), (1e5, 1e5)])
+def test_eyes_outside_the_picture_are_refused_in_a_sentence(tab, photo, far):
+    slot = Slot.open(photo, "ada.png")
+    desk, forged = Desk(slots=[slot]), recipe_of(RecipeInput(sha256=slot.sha256, name="ada.png", eyes=((100.0, 90.0), far)))
+    settings, said = tab._restore(desk, forged)
+    assert said["error"] and "outside ada.png" in said["text"] and settings == (gr.skip(),) * 3
+    assert desk.slots == [slot] and slot.choice is None
+    waiting = Desk()
+    tab._restore(waiting, forged)  # its photo is not here yet, so that nothing can be said about the eyes
+    assert waiting.expected
+    source, *_ = last(tab._add_photos(waiting, [str(photo)]))[1:]
+    assert source["note"]["error"] and "outside" in source["note"]["text"]
+    assert waiting.expected == () and waiting.slots[0].choice is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -213,12 +214,15 @@ class CharacterTab:
         """The controls as the recipe says; its photos if they are at hand."""
         if (recipe.tab, recipe.verb) != (self.id, "translate"):
             return (gr.skip(),) * 3, note(no_such_tab(recipe), True)
+        try:
+            missing = _restore_photos(desk, recipe, self._backstage.gallery(desk))
+        except ValueError as error:
+            return (gr.skip(),) * 3, note(str(error), True)
         known = [info.name for info in self._animals()]
         named = recipe.parameters.get("animals")
         animals = [name for name in named if name in known] if isinstance(named, list) else known
         strength = recipe.parameters.get("strength")
         strength = min(max(float(strength), 0.0), MAX_STRENGTH) if isinstance(strength, int | float) else 1.0
-        missing = _restore_photos(desk, recipe, self._backstage.gallery(desk))
         words = f"The settings are restored. {_then(missing)}"
         trouble = missing_networks(self._backstage, recipe)
         return (animals, strength, recipe.parameters.get("paste") is True), note(f"{words} {trouble}".strip(), bool(trouble))
@@ -229,7 +233,11 @@ class CharacterTab:
         if not {slot.sha256 for slot in desk.slots} & {source.sha256 for source in desk.expected}:
             names = " and ".join(_photo_name(source) for source in desk.expected)
             return note(f"This is not the picture that the recipe names: drop the original {names}, or press Make with this one.")
-        return note(_then(_restore_photos(desk, recipe, self._backstage.gallery(desk))))
+        try:
+            return note(_then(_restore_photos(desk, recipe, self._backstage.gallery(desk))))
+        except ValueError as error:
+            desk.expected = ()
+            return note(str(error), True)
 
     @staticmethod
     def describe(recipe: Recipe) -> list[list[str]]:
@@ -441,19 +449,44 @@ def _add_slot(desk: Desk, slot: Slot) -> None:
 
 
 def _restore_photos(desk: Desk, recipe: Recipe, gallery: Gallery) -> list[str]:
-    """Puts the recipe's photos on the desk with their eyes, if they are all at hand; else names those that are not."""
-    on_desk = {slot.sha256: slot for slot in desk.slots}
-    wanted = [(on_desk.get(source.sha256) or _slot_at_hand(gallery, source.sha256), source) for source in recipe.inputs]
-    missing = [_photo_name(source) for slot, source in wanted if slot is None]
-    found = [slot for slot, _ in wanted if slot is not None]
-    for slot, source in wanted:
-        if slot is not None:
-            slot.choice = source.eyes or "centre"
-            slot.origin = slot.origin or origin_of(gallery, recipe, slot.sha256)
-    if found and not missing:
-        desk.slots = found
+    """Puts the recipe's photos on the desk with their eyes, if they are all at hand; else names those that are not.
+
+    Raises:
+        ValueError: no studio made such a recipe; the desk stays as it is.
+    """
+    from studio.pipelines.character import MAX_PHOTOS
+
+    if len(recipe.inputs) > MAX_PHOTOS:
+        raise ValueError(f"This recipe names {len(recipe.inputs)} photos, but {MAX_PHOTOS} fit at once: it is not restored.")
+    at_hand = {slot.sha256: slot for slot in desk.slots}
+    for sha256 in {source.sha256 for source in recipe.inputs} - at_hand.keys():
+        if (slot := _slot_at_hand(gallery, sha256)) is not None:
+            at_hand[sha256] = slot
+    found = [source for source in recipe.inputs if source.sha256 in at_hand]
+    slots = [_restored(at_hand[source.sha256], source, recipe, gallery) for source in found]
+    missing = [_photo_name(source) for source in recipe.inputs if source.sha256 not in at_hand]
+    if slots and not missing:
+        desk.slots = _told_apart(slots)
     desk.expected = recipe.inputs if missing else ()
     return missing
+
+
+def _restored(slot: Slot, source: RecipeInput, recipe: Recipe, gallery: Gallery) -> Slot:
+    """The photo with the recipe's eyes. Raises ``ValueError`` if they are not in it."""
+    width, height = slot.size
+    if not all(0 <= x <= width and 0 <= y <= height for x, y in source.eyes or ()):
+        raise ValueError(f"This recipe looks for eyes outside {_photo_name(source)}: it is not restored.")
+    return replace(slot, choice=source.eyes or "centre", origin=slot.origin or origin_of(gallery, recipe, slot.sha256))
+
+
+def _told_apart(slots: list[Slot]) -> list[Slot]:
+    """A photo with two people comes twice, and each needs a row of its own on the canvas."""
+    seen: set[str] = set()
+    for index, slot in enumerate(slots):
+        if slot.id in seen:
+            slots[index] = replace(slot, id=secrets.token_hex(6), pictures=dict(slot.pictures))
+        seen.add(slot.id)
+    return slots
 
 
 def _slot_at_hand(gallery: Gallery, sha256: str) -> Slot | None:
