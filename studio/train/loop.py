@@ -225,7 +225,10 @@ def save_state(trainer: Trainer, folder: Path) -> None:
 
 def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The index and the tensors of the run in ``folder``. Raises ``FileNotFoundError`` if there is none."""
-    index = json.loads((folder / "state.json").read_text())
+    path = folder / "state.json"
+    if not path.exists():
+        raise FileNotFoundError(f"There is no run in {folder}: train it first.")
+    index = json.loads(path.read_text())
     tensors: dict[str, Tensor] = {}
     for name in index["parts"]:
         tensors |= load_file(folder / name)
