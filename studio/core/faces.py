@@ -32,7 +32,8 @@ CROP_SIDE = 3.3  # of the landmark network's crop, in eye distances
 CROP_BELOW = 0.30  # its centre lies so far below the middle of the eyes
 BOX_SIDE = CROP_SIDE / 1.3  # what a Haar cascade takes for a face
 
-FRONTAL = "haarcascade_frontalface_alt2.xml"  # alone it proposes every face of the test photos, in half the time of both
+# The best cascade. The others beside it, rather than after it, would find 3 more faces in 120 photos and 14 that are none.
+FRONTAL = "haarcascade_frontalface_alt2.xml"
 SECOND_FRONTAL = "haarcascade_frontalface_default.xml"
 PROFILE = "haarcascade_profileface.xml"  # knows one direction only
 WORK_SIDE = 640  # px, longest side of the picture that the cascades search
@@ -312,7 +313,7 @@ def _in_view(face: Face, shape: tuple[int, ...]) -> bool:
 def find_faces(engine: Runs, rgb: np.ndarray) -> tuple[Face, ...]:
     """The faces of ``rgb`` uint8 (H, W, 3), largest first; none is an empty tuple.
 
-    Only where the best cascade proposes none are the others asked, and then the photo is looked at on its sides and its head.
+    Only where the best cascade leads to none are the others asked, and then the photo is looked at on its sides and its head.
 
     Raises:
         CheckpointError: the landmark network is not there.

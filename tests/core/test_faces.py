@@ -276,5 +276,13 @@ def test_the_shipped_network_finds_them_in_a_photo_on_its_side(engine):
     assert np.linalg.norm(face.eyes - np.stack([y, 512 - x], 1), axis=1).max() < 0.1 * 43
 
 
+def test_the_shipped_network_finds_every_person_of_a_photo(engine):
+    group = np.concatenate([astronaut(), astronaut()[:, ::-1]], 1)
+    mirrored = np.array([1024, 0]) + ASTRONAUT_EYES[::-1] * [-1, 1]
+    found = sorted((face.eyes for face in find_faces(engine, group)), key=lambda eyes: eyes[0, 0])
+    assert len(found) == 2
+    assert np.abs(np.stack(found) - [ASTRONAUT_EYES, mirrored]).max() < 0.15 * 43
+
+
 def test_the_shipped_network_finds_no_face_in_a_cup_of_coffee(engine):
     assert find_faces(engine, data.coffee()[::2, ::2]) == ()
