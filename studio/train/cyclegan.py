@@ -135,12 +135,9 @@ class CycleGANTrainer(Trainer):
         """Heads a little larger, smaller, beside the middle and tilted, so that animals are not all posed alike."""
         portraits = self.sampler.draw(0, self.batch)
         pixels = portraits.shape[-1]
-
-        def uniform(*shape: int) -> Tensor:
-            return 2 * torch.rand(self.batch, *shape, generator=self.generator, device=self.device) - 1
-
-        side = HEAD_SHARE * pixels * (1.02 + 0.12 * uniform())
-        return similarity_crops(portraits, pixels * (0.5 + 0.04 * uniform(2)), side, 0.2 * uniform(), self.size)[0]
+        side = HEAD_SHARE * pixels * (1.02 + 0.12 * self.uniform(self.batch))
+        centre = pixels * (0.5 + 0.04 * self.uniform(self.batch, 2))
+        return similarity_crops(portraits, centre, side, 0.2 * self.uniform(self.batch), self.size)[0]
 
     def _train_translators(
         self, face: Tensor, animal: Tensor, target: Tensor, heads: Tensor

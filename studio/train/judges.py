@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -56,38 +57,35 @@ class JudgeTrainer(Trainer):
         self.optimisers = {"judge": torch.optim.AdamW(groups, LEARNING_RATE, weight_decay=0.02)}
         self.ready("judge")
 
+    @abstractmethod
     def read(self, settings: Settings) -> None:
         """Fills ``train`` and ``validation`` (pictures) and their targets."""
-        raise NotImplementedError
 
     def extra_networks(self) -> dict[str, torch.nn.Module]:
         """Networks that are trained along and not shipped."""
         return {}
 
+    @abstractmethod
     def loss(self, answer: dict[str, Tensor], index: Tensor) -> Tensor:
         """The loss for training pictures ``index``."""
-        raise NotImplementedError
 
     def schedule(self) -> None:
         share = 0.5 * (1 + math.cos(math.pi * min(1.0, self.images / self.total_images)))
         for group in self.optimisers["judge"].param_groups:
             group["lr"] = group["peak"] * share + 1e-6
 
-    def _uniform(self, *shape: int) -> Tensor:
-        return 2 * torch.rand(*shape, generator=self.generator, device=self.device) - 1
-
     def augment(self, images: Tensor) -> Tensor:
         """Mirrors, small similarity transforms, light, and the softness of small or generated pictures."""
         count, size = len(images), images.shape[-1]
-        centre = size / 2 + 0.06 * size * self._uniform(count, 2)
-        side = size * (0.95 + 0.12 * self._uniform(count))
-        images = similarity_crops(images, centre, side, 0.15 * self._uniform(count), size)[0]
+        centre = size / 2 + 0.06 * size * self.uniform(count, 2)
+        side = size * (0.95 + 0.12 * self.uniform(count))
+        images = similarity_crops(images, centre, side, 0.15 * self.uniform(count), size)[0]
         small = size // int(torch.randint(1, 4, (1,), generator=self.generator, device=self.device))
         if small < size:
             soft = F.interpolate(F.interpolate(images, size=small, mode="area"), size=size, mode="bilinear")
-            images = torch.where(self._uniform(count, 1, 1, 1) < 0, soft, images)
-        images = images * (1 + 0.25 * self._uniform(count, 1, 1, 1)) + 0.2 * self._uniform(count, 1, 1, 1)
-        return torch.where(self._uniform(count, 1, 1, 1) < 0, images.flip(3), images).clamp(-1, 1)
+            images = torch.where(self.uniform(count, 1, 1, 1) < 0, soft, images)
+        images = images * (1 + 0.25 * self.uniform(count, 1, 1, 1)) + 0.2 * self.uniform(count, 1, 1, 1)
+        return torch.where(self.uniform(count, 1, 1, 1) < 0, images.flip(3), images).clamp(-1, 1)
 
     def draw(self) -> Tensor:
         """Indices of the training pictures of a step."""

@@ -47,18 +47,14 @@ class LandmarkTrainer(Trainer):
         for group in self.optimisers["landmarks"].param_groups:
             group["lr"] = rate
 
-    def _uniform(self, *shape: int) -> Tensor:
-        """Numbers in [-1, 1]."""
-        return 2 * torch.rand(*shape, generator=self.generator, device=self.device) - 1
-
     def crops(self, images: Tensor, spread: float = 1.0) -> tuple[Tensor, Tensor]:
         """Rough crops as a detector would cut them, (B, 3, 64, 64), and the eyes in crop units, (B, 2, 2)."""
         count = len(images)
         middle = torch.tensor([64.0, EYES[0, 1] + 0.30 * DISTANCE], device=self.device)
-        centre = middle + spread * 0.35 * DISTANCE * self._uniform(count, 2)
-        side = 3.3 * DISTANCE * torch.exp(spread * 0.3 * self._uniform(count))
+        centre = middle + spread * 0.35 * DISTANCE * self.uniform(count, 2)
+        side = 3.3 * DISTANCE * torch.exp(spread * 0.3 * self.uniform(count))
         turned = torch.rand(count, generator=self.generator, device=self.device) < 0.15
-        angle = spread * torch.where(turned, 0.8, 0.3) * self._uniform(count)
+        angle = spread * torch.where(turned, 0.8, 0.3) * self.uniform(count)
         crops, matrix = similarity_crops(to_unit(images), centre, side, angle, 64)
         homogeneous = torch.cat([EYES, torch.ones(2, 1)], 1).to(self.device)
         return crops, (homogeneous @ matrix.transpose(1, 2))
@@ -69,10 +65,10 @@ class LandmarkTrainer(Trainer):
         crops, eyes = self.crops(faces)
         # Parts of a picture that miss the face are no faces either: a cut through the corner of a portrait.
         corner = similarity_crops(
-            to_unit(faces[:8]), 20 + 6 * self._uniform(8, 2), 50 + 15 * self._uniform(8), 0.3 * self._uniform(8), 64
+            to_unit(faces[:8]), 20 + 6 * self.uniform(8, 2), 50 + 15 * self.uniform(8), 0.3 * self.uniform(8), 64
         )[0]
         empty = torch.cat([self.crops(others)[0][:24], corner])
-        mirrored = self._uniform(96) < 0
+        mirrored = self.uniform(96) < 0
         crops = torch.where(mirrored.view(-1, 1, 1, 1), crops.flip(3), crops)
         swapped = torch.stack([1 - eyes[..., 0], eyes[..., 1]], 2).flip(1)
         eyes = torch.where(mirrored.view(-1, 1, 1), swapped, eyes)
@@ -92,9 +88,9 @@ class LandmarkTrainer(Trainer):
     def _degrade(self, images: Tensor) -> Tensor:
         """Light, colour and grain of photos nobody prepared."""
         coloured = colour(images).clamp(-1, 1)
-        images = torch.where(self._uniform(len(images), 1, 1, 1) < 0, coloured, images)
+        images = torch.where(self.uniform(len(images), 1, 1, 1) < 0, coloured, images)
         grey = images.mean(1, keepdim=True).expand_as(images)
-        images = torch.where(self._uniform(len(images), 1, 1, 1) > 0.8, grey, images)
+        images = torch.where(self.uniform(len(images), 1, 1, 1) > 0.8, grey, images)
         return images + 0.04 * torch.randn(images.shape, generator=self.generator, device=self.device)
 
     @torch.no_grad()

@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Settings:
     compile: bool = False
 
 
-class Trainer:
+class Trainer(ABC):
     """What a recipe provides: networks, optimisers, one step, a grid, and the cards in which it ends.
 
     Subclasses fill ``networks``, ``optimisers`` and ``ema_of`` (names of the networks to average) in ``__init__``, then call
@@ -86,24 +87,28 @@ class Trainer:
         for name, optimiser in self.optimisers.items():
             self.optimisers[name] = self.fabric.setup_optimizers(optimiser)
 
+    @abstractmethod
     def step(self) -> dict[str, Tensor]:
         """One training step; returns the losses to log."""
-        raise NotImplementedError
 
+    @abstractmethod
     def grid(self) -> Image.Image:
         """A picture of what the averaged network makes now."""
-        raise NotImplementedError
 
     def evaluate(self) -> dict[str, Any]:
         """Measures on part 9, for the log and the card."""
         return {}
 
+    @abstractmethod
     def export(self, measures: dict[str, Any]) -> None:
         """Writes checkpoints and cards into the run's ``export`` folder."""
-        raise NotImplementedError
 
-    def schedule(self) -> None:
+    def schedule(self) -> None:  # noqa: B027 (most recipes keep their rate)
         """Sets learning rates for the step to come; by default they stay."""
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Numbers in [-1, 1] from the generator whose state is saved."""
+        return 2 * torch.rand(*shape, generator=self.generator, device=self.device) - 1
 
     @torch.no_grad()
     def average(self) -> None:

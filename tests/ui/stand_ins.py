@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +14,12 @@ import torch
 from safetensors.torch import save
 
 from studio.core.checkpoints import CheckpointStore
+from studio.core.engine import Engine
 from studio.core.faces import LANDMARKS
 from studio.core.registry import PRETRAINED, Card, Registry, build, default_registry
+from studio.core.workspace import Workspaces
 from studio.pipelines.character import PAPER_ANIMALS
+from studio.ui.session import Backstage
 
 
 def stand_in_store(folder: Path, animals: tuple[str, ...] = PAPER_ANIMALS) -> CheckpointStore:
@@ -39,3 +44,13 @@ def _untrained(card: Card, folder: Path, seed: int) -> Card:
     content = save(build(card).state_dict())
     (folder / card.file).write_bytes(content)
     return replace(card, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+
+
+@contextmanager
+def stand_in_backstage(folders, animals: tuple[str, ...]) -> Iterator[Backstage]:
+    """What is behind a page of strangers with these animals; ``folders`` is pytest's ``tmp_path_factory``."""
+    store = stand_in_store(folders.mktemp("stand-ins"), animals)
+    backstage = Backstage(lambda: Engine("cpu", store=store), Workspaces(folders.mktemp("data"), public=True), store.registry)
+    backstage.start()
+    yield backstage
+    backstage.close()

@@ -15,19 +15,15 @@ from studio.ui.parts import ASSETS
 from studio.ui.session import Backstage, Desk, Slot
 from studio.ui.strip import strip_value
 from studio.ui.tabs.character import NO_ANIMALS, SAMPLES, CharacterTab, _restore_photos
-from tests.ui.stand_ins import stand_in_store
+from tests.ui.stand_ins import stand_in_backstage, stand_in_store
 
 ANIMALS = ("lion", "spider")
 
 
 @pytest.fixture(scope="module")
 def backstage(tmp_path_factory):
-    store = stand_in_store(tmp_path_factory.mktemp("stand-ins"), ANIMALS)
-    workspaces = Workspaces(tmp_path_factory.mktemp("data"), public=True)
-    backstage = Backstage(lambda: Engine("cpu", store=store), workspaces, store.registry)
-    backstage.start()
-    yield backstage
-    backstage.close()
+    with stand_in_backstage(tmp_path_factory, ANIMALS) as backstage:
+        yield backstage
 
 
 @pytest.fixture

@@ -13,19 +13,15 @@ from studio.core.workspace import Workspaces
 from studio.ui.delivery import missing_networks, origin_of, recipe_of
 from studio.ui.session import Backstage, Desk, Slot
 from studio.ui.tabs.character import CharacterTab
-from tests.ui.stand_ins import stand_in_store
+from tests.ui.stand_ins import stand_in_backstage, stand_in_store
 
 HASH = "0123456789abcdef" * 4
 
 
 @pytest.fixture(scope="module")
 def backstage(tmp_path_factory):
-    store = stand_in_store(tmp_path_factory.mktemp("stand-ins"), ("lion",))
-    workspaces = Workspaces(tmp_path_factory.mktemp("data"), public=True)
-    backstage = Backstage(lambda: Engine("cpu", store=store), workspaces, store.registry)
-    backstage.start()
-    yield backstage
-    backstage.close()
+    with stand_in_backstage(tmp_path_factory, ("lion",)) as backstage:
+        yield backstage
 
 
 @pytest.fixture
