@@ -13,8 +13,9 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -31,10 +32,15 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 MODEL_CARD = "MODEL_CARD.md"
 PULL_FOLDER = ".pull-"
 STALE_SECONDS = 24 * 3600
+REPORT_SECONDS = 0.2  # between two looks at how far a download is
 
 
 class CheckpointError(Exception):
     """A checkpoint that cannot be used; one sentence that names the file and what mends it."""
+
+
+class _Stopped(Exception):
+    """Nobody waits for the download any more."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ class CheckpointStore:
         self.embedded_dir = Path(embedded_dir)
         self.cache_dir = Path(cache_dir)
         self._verified: dict[tuple[str, int, int], str] = {}
+        self._bringing = threading.Lock()  # visitors who want the same network wait for one download
 
     def locate(self, card: Card) -> Path:
         """The verified file with the card's weights: the embedded one, else the cached one.
@@ -83,11 +90,11 @@ class CheckpointStore:
         """
         found = [path for path in self._places(card) if path.is_file()]
         if not found:
-            raise CheckpointError(f"{card.file} is missing: {_mend(card)}.")
+            raise CheckpointError(f"{card.file} is missing: {mend(card)}.")
         for path in found:
             if self._is_whole(path, card):
                 return path
-        raise CheckpointError(f"{found[0]} is damaged, it is not the file that card {card.id} describes: {_mend(card)}.")
+        raise CheckpointError(f"{found[0]} is damaged, it is not the file that card {card.id} describes: {mend(card)}.")
 
     def load(self, card: Card, progress: Progress | None = None) -> dict[str, Tensor]:
         """The card's tensors by name, on the CPU, in the precision of the file; pulls a file that is not here yet.
@@ -103,7 +110,7 @@ class CheckpointStore:
         try:
             return load_file(path)
         except SafetensorError as error:
-            raise CheckpointError(f"{path} is no safetensors file: {_mend(card)}.") from error
+            raise CheckpointError(f"{path} is no safetensors file: {mend(card)}.") from error
 
     def verify(self, card: Card) -> Status:
         """Looks at the weights without loading them: are they here, whole, and the tensors of the card's network?"""
@@ -144,6 +151,33 @@ class CheckpointStore:
             _flush(downloaded)
             os.replace(downloaded, target)
         return target
+
+    def bring(self, cards: Sequence[Card]) -> Iterator[tuple[int, int]]:
+        """Pulls those of the cards whose files are not here or not whole; yields (bytes done, bytes in all) meanwhile.
+
+        Closing the iterator stops the download; what came whole before that stays.
+
+        Raises:
+            CheckpointError: as ``pull``.
+        """
+        download = _Download(self, [card for card in cards if not self.has(card)])
+        download.start()
+        try:
+            while download.is_alive():
+                yield download.done, download.total
+                download.join(REPORT_SECONDS)
+        finally:
+            download.stopped = True
+        if download.error:
+            raise download.error
+        yield download.total, download.total
+
+    def has(self, card: Card) -> bool:
+        """Whether the card's weights are here and whole."""
+        try:
+            return bool(self.locate(card))
+        except CheckpointError:
+            return False
 
     def push(self, card: Card, repo_id: str, token: str | None = None) -> dict[str, str]:
         """Uploads the weights, the card (as JSON) and the terms of the weights in one commit, then pins the card to it.
@@ -189,6 +223,36 @@ class CheckpointStore:
             yield Path(folder)
 
 
+class _Download(threading.Thread):
+    """Pulls cards one after the other; ``done`` and ``total`` are bytes, ``error`` is what ended it too early."""
+
+    def __init__(self, store: CheckpointStore, cards: Sequence[Card]):
+        super().__init__(name="pull", daemon=True)
+        self._store, self._cards = store, cards
+        self.done, self.total = 0, sum(card.size for card in cards)
+        self.stopped = False
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        before = 0
+        try:
+            for card in self._cards:
+                with self._store._bringing:
+                    self._count(before)
+                    if not self._store.has(card):
+                        self._store.pull(card, lambda done, _, before=before: self._count(before + done))
+                before += card.size
+        except _Stopped:
+            return
+        except Exception as error:  # it is raised again where the bytes are counted
+            self.error = error
+
+    def _count(self, done: int) -> None:
+        if self.stopped:
+            raise _Stopped
+        self.done = done
+
+
 def load_into(module: nn.Module, tensors: Mapping[str, Tensor], file: str = "The checkpoint") -> None:
     """Copies the tensors into the module, all or none; half-precision weights take the module's own precision.
 
@@ -213,7 +277,8 @@ def default_store() -> CheckpointStore:
 UPDATE = "update the studio so that its code and its weights are of one version"
 
 
-def _mend(card: Card) -> str:
+def mend(card: Card) -> str:
+    """What brings the card's file here, as the end of a sentence."""
     if card.hub:
         return f"run `python -m studio pull {card.id}`"
     return f"restore it with `git checkout -- pretrained/{card.file}` or download the studio again"
@@ -231,7 +296,7 @@ def _header(path: Path, card: Card) -> dict[str, tuple[int, ...]]:
         with safe_open(path, framework="pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118, no mapping
     except SafetensorError as error:
-        raise CheckpointError(f"{path} is no safetensors file: {_mend(card)}.") from error
+        raise CheckpointError(f"{path} is no safetensors file: {mend(card)}.") from error
 
 
 def _check(own: Mapping[str, tuple[int, ...]], given: Mapping[str, tuple[int, ...]], file: str) -> None:
@@ -259,7 +324,7 @@ def _silent(done: int, total: int) -> None:
 
 def _pinned(card: Card) -> dict[str, str]:
     if not card.hub:
-        raise CheckpointError(f"{card.file} is on no hub: {_mend(card)}.")
+        raise CheckpointError(f"{card.file} is on no hub: {mend(card)}.")
     if not COMMIT.fullmatch(revision := card.hub["revision"]):
         raise CheckpointError(
             f"Card {card.id} names revision {revision!r} of {card.file}, which can change: "

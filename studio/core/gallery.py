@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import secrets
 import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -43,6 +45,10 @@ _VERSION = 1
 _MOVED = -1  # in place of the version: this copy was left behind by a move
 _FIELDS = ("name", "tags", "favourite", "trashed")  # what an edit changes and undo restores
 _FULL = "The disk is full, so nothing was changed: free some space or empty the trash, then try again."
+_OVER = (
+    "Your gallery is full ({:.0f} MB): download what you want to keep, delete pictures and remove them for good in the trash, "
+    "then try again."
+)
 _NO_PICTURE = "There is no such picture in this gallery: choose one that the gallery shows."
 _NO_PHOTO = "The photo this was made from is not in this gallery: drop the photo itself."
 
@@ -82,6 +88,9 @@ CREATE TABLE changes (
 ) WITHOUT ROWID;
 CREATE INDEX changes_item ON changes(item);
 """
+# Younger than the version: a gallery without it gets it, and a studio that does not know it works on.
+_REMARKS = """CREATE TABLE IF NOT EXISTS remarks
+    (item TEXT PRIMARY KEY REFERENCES items(id) ON DELETE CASCADE, json TEXT NOT NULL)"""
 
 # 10,000 rows of 300 bytes are read through in a few milliseconds (benchmarks/gallery.py), so filters need no index.
 _ITEM = """SELECT id, name, tab, verb, tags, favourite, trashed, created, width, height,
@@ -152,11 +161,13 @@ class Edit:
 class Gallery:
     """The gallery of one folder; safe to use from many threads, and by several processes at once.
 
-    Opening it removes what a crash left behind. Raises ``GalleryError`` if the folder cannot be used.
+    Opening it removes what a crash left behind. ``quota`` is how many bytes it may take on the disk, None as many as there are.
+    Raises ``GalleryError`` if the folder cannot be used.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, quota: int | None = None):
         self._lock = threading.RLock()
+        self._quota, self._files_size = quota, 0
         self._folder = Path(folder)
         with self._plainly():
             own_folder(self._folder)
@@ -174,13 +185,21 @@ class Gallery:
 
     # -- keeping and showing --------------------------------------------------------------------------------------------
 
-    def add(self, image: np.ndarray | bytes, recipe: Recipe, parents: Iterable[str] = (), name: str = "") -> Item:
+    def add(
+        self,
+        image: np.ndarray | bytes,
+        recipe: Recipe,
+        parents: Iterable[str] = (),
+        name: str = "",
+        remarks: Mapping[str, Any] | None = None,
+    ) -> Item:
         """Keeps a result: uint8 (H, W, 3) or the bytes of a PNG. On return it is on the disk; on an error nothing is.
 
-        ``parents`` are the ids of the results it was made from; one that was purged meanwhile is no error.
+        ``parents`` are the ids of the results it was made from; one that was purged meanwhile is no error. ``remarks`` is what
+        was said of it when it was made, ready for JSON.
 
         Raises:
-            GalleryError: the disk is full, or ``image`` is no picture.
+            GalleryError: the disk or the gallery's quota is full, or ``image`` is no picture.
         """
         pixels = _pixels(image)
         parents = tuple(dict.fromkeys(_checked_id(parent) for parent in parents))
@@ -191,9 +210,13 @@ class Gallery:
         row = (item_id, _plain(name)[:NAME_LENGTH] or _default_name(recipe), recipe.tab, recipe.verb, time.time(), width, height)
         try:
             with self._writing() as db:
+                self._check_room(db, len(png) + len(thumbnail))
                 write_file(path, png)
                 self._insert(db, row, recipe, thumbnail, parents)
+                if remarks:
+                    db.execute("INSERT INTO remarks VALUES (?, ?)", (item_id, json.dumps(remarks)))
                 item = self._item(item_id)
+                self._files_size += len(png)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -244,6 +267,12 @@ class Gallery:
             query = "SELECT json FROM recipes WHERE item = ?"
             text = db.execute(query, (self._item(item_id).id,)).fetchone()[0]
         return Recipe.from_json(text)
+
+    def remarks(self, item_id: str) -> dict[str, Any]:
+        """What was said of the picture when it was made, {} if nothing was. Raises ``GalleryError``."""
+        with self._reading() as db:
+            row = db.execute("SELECT json FROM remarks WHERE item = ?", (self._item(item_id).id,)).fetchone()
+        return json.loads(row[0]) if row else {}
 
     # -- edits, all of them undoable ------------------------------------------------------------------------------------
 
@@ -300,9 +329,10 @@ class Gallery:
             db.executemany("DELETE FROM items WHERE id = ?", ((i,) for i in gone))
             db.execute("DELETE FROM edits WHERE seq NOT IN (SELECT edit FROM changes)")
             sources = self._forget_sources(db)
-        with self._plainly():
+        with self._lock, self._plainly():
             for path in (*(self._pictures / f"{i}.png" for i in gone), *sources):
                 path.unlink(missing_ok=True)
+            self._measure()
         return len(gone)
 
     # -- lineage and sources --------------------------------------------------------------------------------------------
@@ -327,9 +357,12 @@ class Gallery:
             known = db.execute("UPDATE sources SET created = ? WHERE sha256 = ?", (time.time(), sha256)).rowcount
             if known and path.is_file() and not path.is_symlink():
                 return sha256
-            write_file(path, _encode(Image.fromarray(photo.rgb), "PNG"))
+            png = _encode(Image.fromarray(photo.rgb), "PNG")
+            self._check_room(db, len(png))
+            write_file(path, png)
             row = (sha256, _plain(photo.name)[:NAME_LENGTH], time.time())
             db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", row)
+            self._files_size += len(png)
         return sha256
 
     def source(self, sha256: str) -> Photo:
@@ -356,6 +389,22 @@ class Gallery:
             hidden = {f"{i}.png" for (i,) in db.execute("SELECT id FROM items WHERE missing = 1")}
             changed = ((name.removesuffix(".png"),) for name in missing ^ hidden)
             db.executemany("UPDATE items SET missing = 1 - missing WHERE id = ?", changed)
+        self._measure()
+
+    def _measure(self) -> None:
+        """Counts what the files take, for the quota; from then on whoever writes one adds to it."""
+        if self._quota is not None:
+            with self._lock, self._plainly():
+                folders = (self._pictures, self._sources)
+                self._files_size = sum((folder / name).lstat().st_size for folder in folders for name in plain_files(folder))
+
+    def _check_room(self, db: sqlite3.Connection, size: int) -> None:
+        """Refuses ``size`` more bytes than the quota allows. What was purged leaves free pages, which are used again."""
+        if self._quota is None:
+            return
+        pages, free, page = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
+        if self._files_size + (pages - free) * page + size > self._quota:
+            raise GalleryError(_OVER.format(self._quota / 1e6))
 
     @contextlib.contextmanager
     def moved_to(self, folder: Path) -> Iterator[None]:
@@ -400,6 +449,7 @@ class Gallery:
                     db.execute(statement)
                 self._rebuild(db)
                 db.execute(f"PRAGMA user_version = {_VERSION}")
+            db.execute(_REMARKS)
 
     def _rebuild(self, db: sqlite3.Connection) -> None:
         """Every picture carries its recipe, so a lost database costs the names, tags and lineage but no picture."""

@@ -25,6 +25,7 @@ from studio.core.files import own_folder, read_file, write_file
 from studio.core.gallery import Gallery, GalleryError
 
 LIFETIME = 24 * 3600.0  # seconds a public visitor's workspace is kept after its last use
+QUOTA = 500_000_000  # bytes a public visitor's workspace may take
 OPEN_AT_ONCE = 64  # galleries kept open; a workspace that was closed opens again in milliseconds
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # token_urlsafe of 32 bytes
@@ -51,14 +52,16 @@ def default_root() -> Path:
 
 
 class Workspaces:
-    """All workspaces under ``root``. On a ``public`` instance those unused for ``lifetime`` seconds expire.
+    """All workspaces under ``root``. On a ``public`` instance those unused for ``lifetime`` seconds expire, and none takes more
+    than ``quota`` bytes.
 
     Safe to use from many threads. Raises ``WorkspaceError`` if the folder cannot be used.
     """
 
-    def __init__(self, root: Path | None = None, public: bool = False, lifetime: float = LIFETIME):
+    def __init__(self, root: Path | None = None, public: bool = False, lifetime: float = LIFETIME, quota: int = QUOTA):
         self.root = Path(root or default_root()).expanduser().absolute()
         self._public, self._lifetime = public, lifetime
+        self._quota = quota if public else None
         self._lock = threading.RLock()
         self._open: OrderedDict[Path, Workspace] = OrderedDict()
         try:
@@ -157,7 +160,7 @@ class Workspaces:
 
     def _workspace(self, folder: Path) -> Workspace:
         with self._lock:
-            workspace = self._open.get(folder) or Workspace(folder, Gallery(folder))
+            workspace = self._open.get(folder) or Workspace(folder, Gallery(folder, self._quota))
             self._open[folder] = workspace
             self._open.move_to_end(folder)
             if len(self._open) > OPEN_AT_ONCE:  # not closed here: a thread may still read from it

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import html
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import gradio as gr
 
-from studio.core.checkpoints import CheckpointError
+from studio.core.checkpoints import CheckpointError, mend
 from studio.core.gallery import Gallery, GalleryError
 from studio.core.images import Photo, open_photo
 from studio.core.recipe import Recipe, RecipeError
-from studio.core.registry import UnknownModel
+from studio.core.registry import Card, UnknownModel
 from studio.ui.inspector import details
 from studio.ui.parts import event_value, note
 from studio.ui.session import Backstage, Desk
@@ -32,6 +35,47 @@ class Parcel:
     recipe: Recipe
 
 
+class Offer:
+    """What a tab says where it restores: which networks of the recipe are not here, and a button that pulls them.
+
+    Made inside the tab's layout. Nothing that comes from the browser says what is pulled: that is ``desk.wanted``, and of it only
+    what names a card of the studio's own registry.
+    """
+
+    def __init__(self, backstage: Backstage):
+        self._backstage = backstage
+        with gr.Column(visible=False, elem_classes="pull-offer") as self._box:
+            self._words = gr.HTML("", apply_default_css=False)
+            with gr.Row(elem_classes="action-row"):
+                self.pull = gr.Button("Pull", elem_classes=["stop-button", "pull-button"])
+                self.stop = gr.Button("Stop", elem_classes=["stop-button", "pull-stop"], visible=False)
+        self.outputs = [self._box, self._words, self.pull, self.stop]
+
+    def show(self, desk: Desk, said: str = "", error: bool = False) -> dict[Any, Any]:
+        """The offer for what the desk wants, with another sentence if ``said``; hidden if it wants nothing."""
+        cards = pullable(self._backstage, desk.wanted)
+        names = " and ".join(card.id for card in cards)
+        kind = "note error" if error else "note"
+        words = said or f"{'Its network' if len(cards) == 1 else 'Its networks'} {names} {'is' if len(cards) == 1 else 'are'} not on this machine."
+        label = names if len(cards) == 1 else f"{len(cards)} networks"
+        return {
+            self._box: gr.Column(visible=bool(cards)),
+            self._words: f'<p class="{kind}" role="status">{html.escape(words)}</p>',
+            self.pull: gr.Button(f"Pull {label} ({_megabytes(sum(card.size for card in cards))} MB)", visible=True),
+            self.stop: gr.Button(visible=False),
+        }
+
+    def progress(self, done: int, total: int) -> dict[Any, Any]:
+        """How far the pull is, in bytes, with the button that stops it."""
+        words = f"Pulling: {_megabytes(done)} of {_megabytes(total)} MB"
+        bar = f'<progress max="{total}" value="{done}" style="width: 100%; accent-color: var(--accent)"></progress>'
+        return {
+            self._words: f'<p class="note" role="status">{words}</p>{bar}',
+            self.pull: gr.Button(visible=False),
+            self.stop: gr.Button(visible=True),
+        }
+
+
 class Delivery:
     """Knows which tab takes what; a tab joins by its ``takes``."""
 
@@ -42,7 +86,7 @@ class Delivery:
     def connect(self, page: gr.Blocks, desk: gr.State, strip: gr.HTML, courier: gr.HTML, inspector: gr.HTML) -> None:
         """Connects what arrives with the page, and what the strip and the inspector send."""
         arrival = gr.Textbox(visible=False)
-        widgets = [output for tab in self._tabs.values() for output in tab.outputs]
+        widgets = [output for tab in self._tabs.values() for output in (*tab.outputs, *tab.offer.outputs)]
         self._desk, self._courier, self._strip = desk, courier, strip
         shared: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         arrive = "(desk, arrival) => [desk, imaginarium.arrival()]"
@@ -50,6 +94,10 @@ class Delivery:
         for event, handler in ((strip.deliver, self._send), (strip.again, self._again), (strip.recipe, self._paste)):
             event(handler, [desk], [desk, courier, *widgets], **shared)
         strip.details(self._details, [desk], [desk, inspector], **QUIET)
+        for tab in self._tabs.values():
+            pull = partial(self._pull, tab.offer)
+            tab.offer.pull.click(pull, [desk], [desk, courier, *widgets], **shared)
+            tab.offer.stop.click(_stop_pull, [desk], [desk], **QUIET)
 
     # -- what arrives ---------------------------------------------------------------------------------------------------
 
@@ -92,7 +140,25 @@ class Delivery:
             yield self._bring(desk, note=note(no_such_tab(recipe), True))
             return
         yield from self._labelled(desk, tab, tab.restore(desk, recipe))
-        yield self._bring(desk, tab=tab.id)
+        yield {**self._bring(desk, tab=tab.id), **tab.offer.show(desk)}
+
+    def _pull(self, offer: Offer, desk: Desk) -> Iterator[dict[Any, Any]]:
+        """Brings the networks that the desk's recipe lacks, then restores it as if they had always been there."""
+        recipe, desk.pull_stopped = desk.wanted, False
+        cards = pullable(self._backstage, recipe)
+        try:
+            with contextlib.closing(self._backstage.engine().store.bring(cards)) as steps:
+                for done, total in steps:
+                    if desk.pull_stopped:
+                        break
+                    yield {self._desk: desk, **offer.progress(done, total)}
+        except CheckpointError as error:
+            yield {self._desk: desk, **offer.show(desk, str(error), error=True)}
+            return
+        if desk.pull_stopped or recipe is None or desk.wanted is not recipe:  # another recipe was restored meanwhile
+            yield {self._desk: desk, **offer.show(desk, "Stopped: the settings stay as they are." if desk.pull_stopped else "")}
+        else:
+            yield from self._restore(desk, recipe)
 
     def _bring(self, desk: Desk, **contents: Any) -> dict[Any, Any]:
         return {self._desk: desk, self._courier: parcel(desk, **contents)}
@@ -147,19 +213,37 @@ def no_such_tab(recipe: Recipe) -> str:
 
 
 def missing_networks(backstage: Backstage, recipe: Recipe) -> str:
-    """A sentence about networks of the recipe that are not here or are others, "" if all are as they were."""
+    """A sentence about networks of the recipe that no pull brings here or that are others, "" if there are none."""
     engine = backstage.engine()
     for card_id, sha256 in recipe.checkpoints.items():
         try:
             card = engine.registry.card(card_id)
-            engine.store.locate(card)
         except UnknownModel:
             return f"It was made by {card_id}, which this studio does not know: update the studio to make it again."
-        except CheckpointError:
-            return f"Its network {card_id} is not on this machine: bring it with `python -m studio pull {card_id}`."
+        if not card.hub and not engine.store.has(card):
+            return f"Its network {card_id} is not on this machine: {mend(card)}."
         if card.sha256 != sha256:
             return f"It was made by another version of {card_id}, so it will not come out quite the same."
     return ""
+
+
+def pullable(backstage: Backstage, recipe: Recipe | None) -> list[Card]:
+    """The recipe's networks that are not here, or not whole, and that their own cards say where to pull from."""
+    if recipe is None:
+        return []
+    engine = backstage.engine()
+    known = {card.id: card for card in engine.registry.list_models()}
+    cards = [known[card_id] for card_id in recipe.checkpoints if card_id in known]
+    return [card for card in cards if card.hub and not engine.store.has(card)]
+
+
+def _stop_pull(desk: Desk) -> Desk:
+    desk.pull_stopped = True
+    return desk
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f}" if size < 10e6 else f"{size / 1e6:.0f}"
 
 
 def origin_of(gallery: Gallery, recipe: Recipe, sha256: str) -> str:

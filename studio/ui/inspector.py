@@ -17,6 +17,7 @@ from studio.ui.session import Desk
 from studio.ui.strip import thumb
 
 BEFORE_SIDE, THUMB_SIDE = 960, 128  # px, longest side
+REMARKS = ("words", "study", "animal")  # of what was said when it was made: the judges' words, why it is weak, what it shows
 DESCENDANTS = 12  # pictures made from it that are shown
 
 
@@ -24,7 +25,9 @@ def details(gallery: Gallery, desk: Desk, item_id: Any, tabs: Mapping[str, Any])
     """Everything about one item, for the page. Raises ``GalleryError`` or ``RecipeError``."""
     item, recipe = gallery.get(item_id), gallery.recipe(item_id)
     tab = tabs.get(item.tab)
+    remarks = gallery.remarks(item.id)
     return {
+        **{name: remarks[name] for name in REMARKS if name in remarks},
         "id": item.id,
         "title": item.name,
         "file": served(gallery.png(item.id), f"{item.name}.png"),

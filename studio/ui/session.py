@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from studio.core.gallery import Filter, Gallery
 from studio.core.images import Photo, open_photo
-from studio.core.recipe import RecipeInput
+from studio.core.recipe import Recipe, RecipeInput
 from studio.core.registry import Registry, default_registry
 from studio.core.workspace import WorkspaceError, Workspaces
 
@@ -159,7 +159,8 @@ class Slot:
 @dataclass
 class Desk:
     """One visitor's photos and results; lives in the session and nowhere else. ``token`` opens the visitor's workspace;
-    ``view`` and ``shown`` are what the strip shows of it; ``expected`` are the photos that a restored recipe waits for."""
+    ``view`` and ``shown`` are what the strip shows of it; ``expected`` are the photos that a restored recipe waits for;
+    ``wanted`` is the recipe restored last, whose networks can be pulled."""
 
     slots: list[Slot] = field(default_factory=list)
     sheet: dict[str, Any] = field(default_factory=dict)
@@ -169,6 +170,8 @@ class Desk:
     shown: int = STRIP_PAGE
     thumbs: dict[str, dict[str, Any]] = field(default_factory=dict)
     expected: tuple[RecipeInput, ...] = ()
+    wanted: Recipe | None = None
+    pull_stopped: bool = False
     stopped: bool = False
     run: int = 0
     exports: int = 0

@@ -13,7 +13,7 @@ import numpy as np
 from studio.core.gallery import Gallery
 from studio.core.images import Photo
 from studio.core.recipe import Recipe
-from studio.ui.delivery import Delivery, Parcel
+from studio.ui.delivery import Delivery, Offer, Parcel
 from studio.ui.parts import asset, drawn
 from studio.ui.session import Backstage, Desk
 from studio.ui.strip import Strip
@@ -42,7 +42,8 @@ class Tab(Protocol):
     """A tab: ``id`` and ``title`` for the header.
 
     ``takes`` maps the kinds of things it can be sent ("photo", "code", "mask", "style") to what the button says, ``gives`` are
-    the kinds that its own results can be. ``outputs`` are what ``open``, ``restore`` and ``take`` set, in their order.
+    the kinds that its own results can be. ``outputs`` are what ``open``, ``restore`` and ``take`` set, in their order. ``offer``,
+    built where the tab restores, offers to pull the networks of ``desk.wanted``, which ``restore`` sets to its recipe.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Tab(Protocol):
     takes: Mapping[str, str]
     gives: Sequence[str]
     outputs: Sequence[gr.components.Component]
+    offer: Offer
 
     def __init__(self, backstage: Backstage): ...
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from studio.core import gallery as module
 from studio.core.gallery import Edit, Filter, Gallery, GalleryError
+from studio.core.images import Photo
 from studio.core.recipe import Recipe, RecipeError
 from tests.kept import photo, picture, recipe
 
@@ -359,3 +360,49 @@ def test_a_list_of_thousands_is_answered_at_once(gallery):
     before = time.process_time()
     assert len(gallery.list()) == 60 and ids(gallery.list(Filter("name 77 lion"))) and gallery.count(Filter("nowhere")) == 0
     assert time.process_time() - before < 0.5  # of the processor; benchmarks/gallery.py measures the promised times
+
+
+# -- remarks and the quota ----------------------------------------------------------------------------------------------
+
+
+def test_what_was_said_of_a_picture_is_there_after_a_restart(gallery):
+    said = {"words": [{"text": "a face is still found", "figure": "score(X) 1", "good": True}], "study": None}
+    kept, other = gallery.add(picture(), recipe(), remarks=said), gallery.add(picture(), recipe())
+    gallery = again(gallery)
+    assert gallery.remarks(kept.id) == said and gallery.remarks(other.id) == {}
+    gallery.delete(kept.id)
+    gallery.purge()
+    with pytest.raises(GalleryError):
+        gallery.remarks(kept.id)
+
+
+def test_a_gallery_from_before_the_remarks_opens_and_gets_them(gallery):
+    kept = gallery.add(picture(), recipe())
+    gallery._db.execute("DROP TABLE remarks")
+    gallery = again(gallery)
+    assert gallery.remarks(kept.id) == {}
+    assert gallery.remarks(gallery.add(picture(), recipe(), remarks={"study": "weak"}).id) == {"study": "weak"}
+
+
+def large(seed: int) -> np.ndarray:
+    """A picture of noise: 110 KB as a PNG."""
+    return np.random.default_rng(seed).integers(0, 256, (192, 192, 3), np.uint8)
+
+
+def test_a_full_quota_refuses_in_one_sentence_and_keeps_what_is_there(tmp_path):
+    gallery = Gallery(tmp_path / "mine", quota=1_000_000)
+    kept = []
+    with pytest.raises(GalleryError, match=r"full \(1 MB\).*delete") as caught:
+        for seed in range(20):
+            kept.append(gallery.add(large(seed), recipe()).id)
+    assert str(caught.value).count(".") == 1 and 3 <= len(kept) < 9
+    assert set(ids(gallery.list())) == set(kept) == {path.stem for path in (tmp_path / "mine" / "pictures").iterdir()}
+    with pytest.raises(GalleryError, match="full"):
+        gallery.keep_source(Photo(np.tile(large(0), (2, 2, 1)), "c" * 64, "big.png"))
+    gallery = Gallery(tmp_path / "mine", quota=1_000_000)  # a restart forgets nothing
+    with pytest.raises(GalleryError, match="full"):
+        gallery.add(np.tile(large(0), (2, 2, 1)), recipe())
+    gallery.delete(*kept)
+    gallery.purge()
+    assert gallery.add(large(0), recipe())
+    gallery.close()

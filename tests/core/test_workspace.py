@@ -206,3 +206,11 @@ def test_a_link_in_place_of_a_workspace_is_not_followed(tmp_path):
     (tmp_path / "root" / "visitors" / ("b" * 64)).symlink_to(moved)
     os.utime(moved / "used", (0, 0))
     assert workspaces.sweep() == 1 and Path(moved / "gallery.db").exists()
+
+
+def test_only_a_public_visitor_has_a_quota(tmp_path):
+    _, stranger = Workspaces(tmp_path / "public", public=True, quota=50_000).create()
+    with pytest.raises(GalleryError, match="full"):
+        stranger.gallery.add(picture(), recipe())
+    own = Workspaces(tmp_path / "own", quota=50_000)
+    assert own.create()[1].gallery.add(picture(), recipe()) and own.local().gallery.add(picture(), recipe())

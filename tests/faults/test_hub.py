@@ -95,6 +95,43 @@ def test_a_missing_file_is_pulled_when_it_is_needed_and_only_once(store, hub):
     assert len(hub.requests) == asked
 
 
+def test_networks_are_brought_one_after_the_other_with_every_byte_counted(store, hub):
+    seen = list(store.bring([CARD, card_of(BIG, id="again", hub=HUB, config={"width": 40_000})]))
+    assert seen[-1] == (2 * len(BIG), 2 * len(BIG)) and seen == sorted(seen)
+    assert store.has(CARD) and len(hub.asked("GET", "/cdn/")) == 1  # the same file is pulled once
+    assert list(store.bring([CARD])) == [(0, 0)] and len(hub.asked("GET", "/cdn/")) == 1
+
+
+def test_a_closed_iterator_stops_the_download_and_leaves_nothing_behind(store, hub):
+    hub.delay = 0.5
+    steps = store.bring([CARD])
+    next(steps)
+    steps.close()
+    for thread in [thread for thread in threading.enumerate() if thread.name == "pull"]:
+        thread.join(20)
+    assert not store.has(CARD) and not list(store.cache_dir.iterdir())
+    hub.delay = 0
+    assert list(store.bring([CARD]))[-1] == (len(BIG), len(BIG)) and store.has(CARD)
+
+
+def test_two_who_want_one_network_wait_for_one_download(store, hub):
+    hub.delay = 0.3
+    first, second = store.bring([CARD]), store.bring([CARD])
+    next(first), next(second)
+    assert list(first)[-1] == list(second)[-1] == (len(BIG), len(BIG))
+    assert len(hub.asked("GET", "/cdn/")) == 1
+
+
+def test_a_damaged_file_is_brought_anew_and_a_hub_that_is_down_is_one_sentence(store, hub):
+    store.embedded_dir.joinpath(CARD.file).write_bytes(BIG[:-1])
+    hub.status = 503
+    with pytest.raises(CheckpointError, match="pull tiny"):
+        list(store.bring([CARD]))
+    hub.status = 0
+    list(store.bring([CARD]))
+    assert store.locate(CARD).parent == store.cache_dir
+
+
 @pytest.mark.parametrize("revision", ["main", "v1.0", COMMIT[:39], COMMIT.upper(), COMMIT + "\n", ""])
 def test_a_revision_that_can_change_is_refused_before_any_request(store, hub, revision):
     assert "40 hexadecimal digits" in refused(store, card_of(BIG, hub={**HUB, "revision": revision}))

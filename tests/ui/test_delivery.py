@@ -10,7 +10,7 @@ from studio.core.engine import Engine
 from studio.core.images import Photo
 from studio.core.recipe import Recipe, RecipeError
 from studio.core.workspace import Workspaces
-from studio.ui.delivery import missing_networks, origin_of, recipe_of
+from studio.ui.delivery import missing_networks, origin_of, pullable, recipe_of
 from studio.ui.session import Backstage, Desk, Slot
 from studio.ui.tabs.character import CharacterTab
 from tests.ui.stand_ins import stand_in_backstage, stand_in_store
@@ -87,14 +87,15 @@ def test_networks_that_are_not_here_or_others_are_named(backstage, tmp_path):
     assert "does not know" in missing_networks(backstage, recipe.model_copy(update={"checkpoints": {"cyclegan-owl-64": HASH}}))
 
 
-def test_a_network_whose_file_is_gone_names_the_command(tmp_path):
+def test_a_network_that_is_gone_and_on_no_hub_says_what_to_do(tmp_path):
     store = stand_in_store(tmp_path, ("lion",))
     card = store.registry.card("cyclegan-lion-64")
     (tmp_path / card.file).unlink()
     backstage = Backstage(lambda: Engine("cpu", store=store), Workspaces(tmp_path / "data"), store.registry)
     backstage.start()
     recipe = Recipe(tab="character", verb="translate", checkpoints={card.id: card.sha256})
-    assert f"`python -m studio pull {card.id}`" in missing_networks(backstage, recipe)
+    assert f"git checkout -- pretrained/{card.file}" in missing_networks(backstage, recipe)
+    assert pullable(backstage, recipe) == [] == pullable(backstage, None)
     backstage.close()
 
 

@@ -19,7 +19,7 @@ from studio.core.faces import FRAME_SIZE, FRAMES, align
 from studio.core.gallery import Gallery, GalleryError
 from studio.core.images import Photo, PhotoError, to_png
 from studio.core.recipe import Recipe, RecipeInput, without_recipe
-from studio.ui.delivery import Parcel, missing_networks, no_such_tab, origin_of
+from studio.ui.delivery import Offer, Parcel, missing_networks, no_such_tab, origin_of
 from studio.ui.parts import ASSETS, drawn, event_value, note, preview, sample_preview, served
 from studio.ui.session import Backstage, Desk, Eyes, Slot
 from studio.ui.strip import download, parcel, strip_value, zipped
@@ -70,6 +70,7 @@ class CharacterTab:
         with gr.Column(elem_classes="side"):
             upload = gr.UploadButton("Upload", file_count="multiple", elem_id="upload", type="filepath")
             source = drawn("source", "source", "sample", "remove", "choose", "centre", "eyes")
+            self.offer = Offer(self._backstage)
             controls = self._build_controls()
             with gr.Column(elem_classes="actions"):
                 problem = gr.HTML("", elem_id="make-note", apply_default_css=False)
@@ -103,7 +104,8 @@ class CharacterTab:
         self, desk: gr.State, source: gr.HTML, upload: gr.UploadButton, controls: Controls, problem: gr.HTML
     ) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        upload.upload(self._add_photos, [desk, upload], [desk, source, *controls.all(), problem], **quiet)
+        added = upload.upload(self._add_photos, [desk, upload], [desk, source, *controls.all(), problem], **quiet)
+        added.then(self.offer.show, [desk], self.offer.outputs, **quiet)
         for event, handler in (
             (source.sample, self._add_sample),
             (source.remove, self._remove),
@@ -117,11 +119,12 @@ class CharacterTab:
         self, shell: Shell, stage: gr.HTML, make: gr.Button, stop: gr.Button, controls: Controls, problem: gr.HTML
     ) -> None:
         outputs = [shell.desk, stage, shell.strip, problem, make, stop]
-        gr.on(
+        made = gr.on(
             [make.click, controls.strength.release], self._make, [shell.desk, *controls.all()], outputs,
             show_progress="hidden", trigger_mode="always_last", api_visibility="private",
         )  # fmt: skip
         quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+        made.then(self.offer.show, [shell.desk], self.offer.outputs, **quiet)  # making pulls what it lacks by itself
         stop.click(_stop, [shell.desk], [shell.desk, stop], **quiet)
         stage.export(self._export, [shell.desk], [shell.desk, shell.courier], **quiet)
 
@@ -218,6 +221,7 @@ class CharacterTab:
             missing = _restore_photos(desk, recipe, self._backstage.gallery(desk))
         except ValueError as error:
             return (gr.skip(),) * 3, note(str(error), True)
+        desk.wanted = recipe
         known = [info.name for info in self._animals()]
         named = recipe.parameters.get("animals")
         animals = [name for name in named if name in known] if isinstance(named, list) else known
@@ -383,7 +387,7 @@ class CharacterTab:
         gallery = self._backstage.gallery(desk)
         parents = (slot.origin,) if slot.origin else ()
         cell = replace(cell, recipe=cell.recipe.model_copy(update={"parents": parents}))
-        kept = gallery.add(cell.image, cell.recipe, parents, _title(slot, cell))
+        kept = gallery.add(cell.image, cell.recipe, parents, _title(slot, cell), _remarks(cell))
         _place(desk, slot, cell, gallery.png(kept.id), kept.id)
         desk.sheet |= {"done": desk.sheet["done"] + 1, "zip": True}
 
@@ -625,8 +629,6 @@ def _source_crop(slot: Slot, frame: str) -> dict[str, Any]:
 
 def _place(desk: Desk, slot: Slot, cell: Translation, png: bytes, item_id: str) -> None:
     """Puts a finished cell on the canvas."""
-    from studio.pipelines.character import animal_label
-
     title = _title(slot, cell)
     file = served(png, f"{title}.png")
     pasted = cell.image.shape != cell.crop.shape
@@ -636,13 +638,11 @@ def _place(desk: Desk, slot: Slot, cell: Translation, png: bytes, item_id: str) 
         "key": key,
         "run": desk.run,
         "title": title,
-        "animal": animal_label(cell.animal),
         "src": served(preview(cell.image, CELL_SIDE), f"{title}-small.jpg") if pasted else file,
         "file": file,
         "before": slot.pictures.get("src") if pasted else _source_crop(slot, "head"),
-        "words": _words(cell),
         "short": cell.verdicts[-1],
-        "study": cell.study,
+        **_remarks(cell),
         "facts": _facts(cell),
         "recipe": json.dumps(json.loads(cell.recipe.to_json()), indent=1, ensure_ascii=False),
     }}  # fmt: skip
@@ -650,12 +650,19 @@ def _place(desk: Desk, slot: Slot, cell: Translation, png: bytes, item_id: str) 
 
 def _words(cell: Translation) -> list[dict[str, Any]]:
     figures = [f"score(X) {cell.face_score:.0f}: Viola-Jones {'finds' if cell.face_score else 'finds no'} face", ""]
-    good = [cell.face_score > 0, True]
+    good = [bool(cell.face_score > 0), True]
     if cell.animal_score is not None:
-        figures[1], good[1] = f"score(Y) {100 * cell.animal_score:.0f} %", cell.animal_score >= 0.5
+        figures[1], good[1] = f"score(Y) {100 * cell.animal_score:.0f} %", bool(cell.animal_score >= 0.5)
     return [
         {"text": text, "figure": figure, "good": fine} for text, figure, fine in zip(cell.verdicts, figures, good, strict=False)
     ]
+
+
+def _remarks(cell: Translation) -> dict[str, Any]:
+    """What is said of the picture beyond its recipe."""
+    from studio.pipelines.character import animal_label
+
+    return {"words": _words(cell), "study": cell.study, "animal": animal_label(cell.animal)}
 
 
 def _facts(cell: Translation) -> list[list[str]]:
