@@ -27,7 +27,7 @@ DOORS = {
 }
 LAZY = {"cli.py"}  # goes through its doors inside a command only, so that --help stays fast
 MODELS_MAY_USE = ("torch", "studio.core.registry", "studio.models")
-MODELS_MAY_USE += ("__future__", "collections", "dataclasses", "functools", "math", "typing")
+MODELS_MAY_USE += ("__future__", "collections", "dataclasses", "functools", "itertools", "math", "typing")
 ENGINE = ("core/engine.py", "core/backends.py", "core/networks.py")  # one engine in three files
 DEVICE_OWNERS = (*ENGINE, "train/")
 DEVICE_MODULES = ("openvino", "torch.amp", "torch.compiler", "torch.cuda")

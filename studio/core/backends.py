@@ -322,7 +322,8 @@ def prepare(module: nn.Module, card: Card, shapes: ItemShapes, device: torch.dev
 
 def _fingerprint(module: nn.Module, card: Card, shapes: ItemShapes) -> str:
     source = inspect.getsourcefile(type(module))
-    parts = [card.sha256, card.config, shapes, FP32_CONVOLUTIONS, torch.__version__, torch.get_num_threads(), platform.machine()]
+    parts = [card.sha256, card.base, card.config, shapes, FP32_CONVOLUTIONS]
+    parts += [torch.__version__, torch.get_num_threads(), platform.machine()]
     parts += [Path(source).read_text() if source else "", candidates(torch.device("cpu"))]
     if importlib.util.find_spec("openvino"):
         import openvino

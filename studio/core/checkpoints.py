@@ -97,7 +97,7 @@ class CheckpointStore:
         raise CheckpointError(f"{found[0]} is damaged, it is not the file that card {card.id} describes: {mend(card)}.")
 
     def load(self, card: Card, progress: Progress | None = None) -> dict[str, Tensor]:
-        """The card's tensors by name, on the CPU, in the precision of the file; pulls a file that is not here yet.
+        """The card's tensors by name, with its base's, on the CPU, in the files' precision; pulls a file that is not here yet.
 
         Raises:
             CheckpointError: the file is missing and cannot be pulled, is damaged, or is no safetensors file.
@@ -108,9 +108,17 @@ class CheckpointStore:
         absent = card.hub and not any(path.is_file() for path in self._places(card))
         path = self.pull(card, progress) if absent else self.locate(card)
         try:
-            return load_file(path)
+            tensors = load_file(path)
         except SafetensorError as error:
             raise CheckpointError(f"{path} is no safetensors file: {mend(card)}.") from error
+        base = self._base(card)
+        return (self.load(base, progress) if base else {}) | tensors
+
+    def _base(self, card: Card) -> Card | None:
+        try:
+            return self.registry.base(card)
+        except UnknownModel as error:
+            raise CheckpointError(str(error)) from error
 
     def verify(self, card: Card) -> Status:
         """Looks at the weights without loading them: are they here, whole, and the tensors of the card's network?"""
@@ -122,7 +130,9 @@ class CheckpointStore:
         except CheckpointError as error:
             return Status(card.id, "damaged" if found else "missing", str(found[0]) if found else None, str(error))
         try:
-            _check(_shapes(build(card).state_dict()), _header(path, card), card.file)
+            base = self._base(card)
+            given = (_header(self.locate(base), base) if base else {}) | _header(path, card)
+            _check(_shapes(build(card).state_dict()), given, card.file)
         except (CheckpointError, UnknownModel) as error:
             return Status(card.id, "misfit", str(path), str(error))
         return Status(card.id, "ok", str(path))
@@ -160,7 +170,7 @@ class CheckpointStore:
         Raises:
             CheckpointError: as ``pull``.
         """
-        download = _Download(self, [card for card in cards if not self.has(card)])
+        download = _Download(self, [card for card in self.registry.with_bases(cards) if not self.has(card)])
         download.start()
         try:
             while download.is_alive():

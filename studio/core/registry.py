@@ -11,7 +11,7 @@ import fnmatch
 import importlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PRETRAINED = Path(__file__).resolve().parents[2] / "pretrained"
 INDEX_VERSION = 1
 HUB_KEYS = {"repo_id", "revision", "filename"}
+BASE_KEYS = {"id", "sha256"}
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 
@@ -39,6 +40,7 @@ class Card:
     """What a checkpoint is, where its weights are and how good they are.
 
     ``resolution`` is in pixels (square), ``size`` in bytes; ``study`` is None or the reason why the network is weak.
+    ``base`` names the card, and the very weights of it (``id``, ``sha256``), whose tensors the file's own are added to.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Card:
     measures: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     study: str | None = None
+    base: dict[str, str] | None = None
     hub: dict[str, str] | None = None
 
     @classmethod
@@ -72,6 +75,8 @@ class Card:
             raise ValueError(f"Card {card.id} names {card.file!r}, which is not a plain .safetensors file name.")
         if card.hub is not None and set(card.hub) != HUB_KEYS:
             raise ValueError(f"The hub entry of card {card.id} has to name {', '.join(sorted(HUB_KEYS))} and nothing else.")
+        if card.base is not None and set(card.base) != BASE_KEYS:
+            raise ValueError(f"The base of card {card.id} has to name {', '.join(sorted(BASE_KEYS))} and nothing else.")
         return card
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,6 +138,20 @@ class Registry:
         """Cards whose id matches the shell pattern (and whose task is ``task``), by name."""
         cards = (self._cards[name] for name in sorted(self._cards))
         return [c for c in cards if fnmatch.fnmatchcase(c.id, pattern) and task in (None, c.task)]
+
+    def base(self, card: Card) -> Card | None:
+        """The card whose tensors this one's are added to, if any. Raises ``UnknownModel`` if it is not there or was replaced."""
+        if card.base is None:
+            return None
+        base = self.card(card.base["id"])
+        if base.sha256 != card.base["sha256"]:
+            raise UnknownModel(f"{card.id} belongs to other weights of {base.id} than the ones that are here: update the studio.")
+        return base
+
+    def with_bases(self, cards: Iterable[Card]) -> list[Card]:
+        """The cards and what they are based on, each once. Raises ``UnknownModel`` as :meth:`base`."""
+        wanted = [found for card in cards for found in (self.base(card), card) if found]
+        return list({card.id: card for card in wanted}.values())
 
     def add(self, card: Card) -> None:
         """Adds the card, in place of one of the same id."""

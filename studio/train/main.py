@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,21 @@ Maker = Callable[[Settings], Trainer]
 
 def recipes() -> dict[str, Maker]:
     """Every recipe's name and what makes its trainer."""
-    from studio.train.cyclegan import GROUPS, CycleGANTrainer
+    from studio.train.began import BEGANTrainer
+    from studio.train.cyclegan import ANIMALS, GROUPS, CycleGANTrainer
+    from studio.train.gan import DCGANTrainer, StyleGANTrainer
     from studio.train.judges import JUDGES
+    from studio.train.kgan import K_GANS
     from studio.train.landmarks import LandmarkTrainer
 
     def translator(group: str, size: int) -> Maker:
         return lambda settings: CycleGANTrainer(settings, group, size)
 
+    sized = {"began": BEGANTrainer, "stylegan": StyleGANTrainer}
     makers: dict[str, Maker] = {LandmarkTrainer.name: LandmarkTrainer, **JUDGES}
+    makers["dcgan-64"] = DCGANTrainer
+    makers |= {f"{name}-{size}": partial(kind, size=size) for name, kind in sized.items() for size in (64, 128)}
+    makers |= {f"{name}-{animal}-64": partial(kind, animal=animal) for name, kind in K_GANS.items() for animal in ANIMALS}
     makers |= {f"cyclegan-{group}-{size}": translator(group, size) for size in (64, 128) for group in GROUPS}
     return makers
 

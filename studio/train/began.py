@@ -1,0 +1,102 @@
+"""BEGAN on faces (Berthelot et al. 2017; IAN, section 4.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from studio.models.began import LATENT, AutoEncoder, Decoder, reproduction_error
+from studio.train.data import VALIDATION_PARTS, to_unit
+from studio.train.gan import FacesTrainer, read_faces
+from studio.train.loop import Settings, tile
+
+GAMMA = 0.5  # diversity ratio (eq. 4)
+LAMBDA_K = 0.001  # rate of the balance k (section 3.4), per step of 16 pictures
+RATE, LEAST_RATE = 2e-4, 2e-5  # 1e-4 in the paper, for twenty times the steps; below 2e-5 it collapses
+HALVE_AFTER = 400_000  # images
+WIDTHS = {64: 24, 128: 64}
+
+
+class BEGANTrainer(FacesTrainer):
+    """``began-64`` and ``-128``."""
+
+    images_per_step = 16
+    ema_half_life = 10_000.0
+
+    def __init__(self, settings: Settings, size: int):
+        super().__init__(settings, f"began-{size}", size)
+        self.config = {"width": WIDTHS[size], "resolution": size}
+        self.networks = {
+            "generator": Decoder(**self.config),
+            "critic": AutoEncoder(**self.config),
+            "balance": Balance(),
+        }
+        self.optimisers = {
+            name: torch.optim.Adam(self.networks[name].parameters(), RATE, betas=(0.5, 0.999)) for name in ("generator", "critic")
+        }
+        self.ready("generator", "critic")
+        self.shown = self.latents(40)
+        held_out, _ = read_faces(size, settings.data, VALIDATION_PARTS)
+        self.validation = to_unit(held_out[:12]).to(self.device)
+
+    def latents(self, count: int) -> Tensor:
+        return self.uniform(count, LATENT)
+
+    def show(self, latents: Tensor) -> Tensor:
+        return self.ema["generator"](latents)
+
+    def schedule(self) -> None:
+        rate = max(LEAST_RATE, RATE * 0.5 ** (self.images // HALVE_AFTER))
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+
+    def step(self) -> dict[str, Tensor]:
+        """One backward pass through the made pictures serves both players: the critic takes its share of it times -k."""
+        real = self.sampler.draw(0, self.images_per_step)
+        balance = self.networks["balance"].module.k
+        for optimiser in self.optimisers.values():
+            optimiser.zero_grad()
+        made = self.networks["generator"](self.latents(self.images_per_step))
+        made_error = reproduction_error(made, self.networks["critic"](made))
+        self.fabric.backward(made_error)
+        for parameter in self.networks["critic"].parameters():
+            parameter.grad.mul_(-balance)
+        real_error = reproduction_error(real, self.networks["critic"](real))
+        self.fabric.backward(real_error)
+        for optimiser in self.optimisers.values():
+            optimiser.step()
+        with torch.no_grad():
+            surplus = GAMMA * real_error - made_error
+            balance.add_(LAMBDA_K * surplus).clamp_(0, 1)
+            losses = {"real": real_error, "made": made_error, "k": balance.clone()}
+            return {k: v.detach() for k, v in losses.items()} | {"convergence": (real_error + surplus.abs()).detach()}
+
+    @torch.no_grad()
+    def grid(self) -> Image.Image:
+        """Samples, then held-out faces above what the auto-encoder makes of them."""
+        return tile([*self.show(self.shown).split(10), self.validation[:10], self.ema["critic"](self.validation[:10])])
+
+    def export(self, measures: dict[str, Any]) -> None:
+        critic = self.ema["critic"]
+        parts = {"generator": self.ema["generator"], "encoder": critic.encoder, "decoder": critic.decoder}
+        for part, network in parts.items():
+            self.card(
+                card_id=self.name if part == "generator" else f"began-{part}-{self.size}",
+                task="sample" if part == "generator" else "encode" if part == "encoder" else "decode",
+                family="began",
+                tensors=network.state_dict(),
+                config=self.config | {"part": part},
+                measures=measures,
+            )
+
+
+class Balance(torch.nn.Module):
+    """k of eq. 4, kept like a network so that the state has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("k", torch.zeros(()))
