@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from functools import lru_cache
@@ -63,3 +64,25 @@ def note(text: str = "", error: bool = False) -> dict[str, Any]:
 def event_value(event: gr.EventData, name: str) -> Any:
     """What the browser sent along with an event, or None; it is a stranger's word and needs a check."""
     return event._data.get(name) if isinstance(event._data, dict) else None
+
+
+def ask_to_stop(desk: Any) -> tuple[Any, Any]:
+    """What a Stop button does: whoever makes something looks at ``desk.stopped`` between two steps."""
+    desk.stopped = True
+    return desk, gr.Button(interactive=False)
+
+
+def buttons(busy: bool) -> tuple[Any, Any]:
+    """Make and Stop."""
+    return gr.Button(interactive=not busy), gr.Button(interactive=busy)
+
+
+def problem_text(text: str) -> str:
+    """A sentence above the buttons."""
+    return f'<p class="note error" role="alert">{html.escape(text)}</p>'
+
+
+def progress(step: Any) -> dict[str, Any]:
+    """How far it is, for the canvas; ``step`` has ``done``, ``total`` and ``message``."""
+    left = f", {step.done} of {step.total} done" if step.total > 1 else ""
+    return {"done": step.done, "total": step.total, "message": f"{step.message}{left}"}

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 # Photos up to this many pixels stay decoded between two runs; a larger one is read again when it is needed.
 KEPT_PIXELS = 4_000_000
-STRIP_PAGE = 60  # pictures the strip shows at first, and more each time it is asked
+STRIP_PAGE = 30  # pictures the strip shows at first, and more each time it is asked
 SWEEP_SECONDS = 900.0  # between two looks for expired workspaces
 
 Eyes = tuple[tuple[float, float], tuple[float, float]]
@@ -157,25 +157,32 @@ class Slot:
 
 
 @dataclass
-class Desk:
-    """One visitor's photos and results; lives in the session and nowhere else. ``token`` opens the visitor's workspace;
-    ``view`` and ``shown`` are what the strip shows of it; ``expected`` are the photos that a restored recipe waits for;
-    ``wanted`` is the recipe restored last, whose networks can be pulled."""
+class Table:
+    """The photos on one tab; ``expected`` are those that a restored recipe waits for."""
 
     slots: list[Slot] = field(default_factory=list)
+    expected: tuple[RecipeInput, ...] = ()
+
+    def slot(self, slot_id: object) -> Slot | None:
+        """The photo of that id, or None if it was removed meanwhile."""
+        return next((slot for slot in self.slots if slot.id == slot_id), None)
+
+
+@dataclass
+class Desk(Table):
+    """One visitor's photos and results; lives in the session and nowhere else. Its own photos are the Character tab's; ``tables``
+    holds those of the other tabs by the tab's id. ``token`` opens the visitor's workspace; ``view`` and ``shown`` are what the
+    strip shows of it; ``wanted`` is the recipe restored last, whose networks can be pulled."""
+
+    tables: dict[str, Any] = field(default_factory=dict)
     sheet: dict[str, Any] = field(default_factory=dict)
     sheet_png: bytes | None = None
     token: str = ""
     view: Filter = field(default_factory=Filter)
     shown: int = STRIP_PAGE
     thumbs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    expected: tuple[RecipeInput, ...] = ()
     wanted: Recipe | None = None
     pull_stopped: bool = False
     stopped: bool = False
     run: int = 0
     exports: int = 0
-
-    def slot(self, slot_id: object) -> Slot | None:
-        """The photo of that id, or None if it was removed meanwhile."""
-        return next((slot for slot in self.slots if slot.id == slot_id), None)

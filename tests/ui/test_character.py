@@ -14,7 +14,7 @@ from studio.pipelines.character import MAX_PHOTOS
 from studio.ui.parts import ASSETS
 from studio.ui.session import Backstage, Desk, Slot
 from studio.ui.strip import strip_value
-from studio.ui.tabs.character import NO_ANIMALS, SAMPLES, CharacterTab, _restore_photos
+from studio.ui.tabs.character import NO_ANIMALS, SAMPLES, CharacterTab
 from tests.ui.stand_ins import stand_in_backstage, stand_in_store
 
 ANIMALS = ("lion", "spider")
@@ -121,11 +121,11 @@ def test_forged_events_change_nothing(tab, photo, value):
     desk = Desk()
     last(tab._add_photos(desk, [str(photo)]))
     slot = desk.slots[0]
-    for handler in (tab._remove, tab._use_centre, tab._export):
+    for handler in (tab._photos.remove, tab._photos.use_centre, tab._export):
         handler(desk, event(photo=value, id=value))
-    tab._choose(desk, event(photo=slot.id, face=value))
-    tab._use_eyes(desk, event(photo=slot.id, eyes=value))
-    last(tab._add_sample(desk, event(name="../../../etc/passwd")))
+    tab._photos.choose(desk, event(photo=slot.id, face=value))
+    tab._photos.use_eyes(desk, event(photo=slot.id, eyes=value))
+    last(tab._photos.add_sample(desk, event(name="../../../etc/passwd")))
     assert desk.slots == [slot] and slot.choice is None
 
 
@@ -140,7 +140,7 @@ def test_a_sample_is_restored_with_its_eyes(tab, backstage):
     assert (animals, strength, paste) == (["lion"], 0.5, False) and "press Make" in said["text"]
     assert desk.slots[0].choice == eyes
     other = recipe.model_copy(update={"inputs": (recipe.inputs[0].model_copy(update={"sha256": "0" * 64}),)})
-    assert _restore_photos(desk, other, backstage.gallery(desk)) == [title]
+    assert tab._photos.restore(desk, other) == [title]
 
 
 def test_a_recipe_of_another_tab_is_refused_and_odd_values_are_bounded(tab):
@@ -172,7 +172,7 @@ def test_two_people_of_one_photo_come_back_as_two_rows_with_their_own_eyes(tab, 
     assert made[0] != made[1]
     tab._restore(desk, recipe)  # once more: still two
     assert [slot.choice for slot in desk.slots] == [LEFT, RIGHT] and len({slot.id for slot in desk.slots}) == 2
-    tab._remove(desk, event(photo=desk.slots[1].id))
+    tab._photos.remove(desk, event(photo=desk.slots[1].id))
     assert [slot.choice for slot in desk.slots] == [LEFT]
 
 

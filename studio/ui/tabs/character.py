@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import json
-import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,27 +13,28 @@ import gradio as gr
 import numpy as np
 
 from studio.core.checkpoints import CheckpointError
-from studio.core.faces import FRAME_SIZE, FRAMES, align
+from studio.core.faces import align
 from studio.core.gallery import Gallery, GalleryError
-from studio.core.images import Photo, PhotoError, to_png
-from studio.core.recipe import Recipe, RecipeInput, without_recipe
-from studio.ui.delivery import Offer, Parcel, missing_networks, no_such_tab, origin_of
-from studio.ui.parts import ASSETS, drawn, event_value, note, preview, sample_preview, served
-from studio.ui.session import Backstage, Desk, Eyes, Slot
+from studio.core.images import Photo, to_png
+from studio.core.recipe import Recipe, without_recipe
+from studio.ui.delivery import Offer, Parcel, missing_networks, no_such_tab
+from studio.ui.parts import ask_to_stop, buttons, drawn, event_value, note, preview, problem_text, progress, served
+from studio.ui.session import Backstage, Desk, Slot, Table
+from studio.ui.source import CROP_SIDE, PhotoSource, centre_eyes, face_choices, sent_slot, source_crop, then
 from studio.ui.strip import download, parcel, strip_value, zipped
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
-    from studio.pipelines.character import AnimalInfo, CharacterRequest, FaceChoice, Progress, Translation
+    from studio.pipelines.character import AnimalInfo, CharacterRequest, Translation
     from studio.ui.shell import Shell
 
 # studio.pipelines.character is imported inside functions: torch comes with it, and the page must answer before that.
 
 SAMPLES = {"astronaut.jpg": "Eileen Collins"}
 MAX_STRENGTH = 1.3
-CHOOSER_SIDE, THUMB_SIDE, CELL_SIDE, CROP_SIDE = 960, 160, 512, 320  # px, longest side of what the page shows
+MAX_PHOTOS = 24
+CELL_SIDE = 512  # px, longest side of what the page shows
 NO_ANIMALS = "There are no animals yet: bring their networks here with `python -m studio pull`, then start the studio again."
-NO_FACE = "No face found. Where is it?"
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,7 @@ class CharacterTab:
 
     def __init__(self, backstage: Backstage):
         self._backstage = backstage
+        self._photos = PhotoSource(backstage, lambda desk: desk, SAMPLES, MAX_PHOTOS)
         self._first_visit: tuple[Slot, list[Translation]] | None = None
         self._first_visit_lock = threading.Lock()
 
@@ -69,7 +69,7 @@ class CharacterTab:
         """Lays the tab out inside its pane and connects it."""
         with gr.Column(elem_classes="side"):
             upload = gr.UploadButton("Upload", file_count="multiple", elem_id="upload", type="filepath")
-            source = drawn("source", "source", "sample", "remove", "choose", "centre", "eyes")
+            source = self._photos.build("source")
             self.offer = Offer(self._backstage)
             controls = self._build_controls()
             with gr.Column(elem_classes="actions"):
@@ -106,14 +106,7 @@ class CharacterTab:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         added = upload.upload(self._add_photos, [desk, upload], [desk, source, *controls.all(), problem], **quiet)
         added.then(self.offer.show, [desk], self.offer.outputs, **quiet)
-        for event, handler in (
-            (source.sample, self._add_sample),
-            (source.remove, self._remove),
-            (source.choose, self._choose),
-            (source.centre, self._use_centre),
-            (source.eyes, self._use_eyes),
-        ):
-            event(handler, [desk], [desk, source], **quiet)
+        self._photos.connect(desk, source)
 
     def _connect_making(
         self, shell: Shell, stage: gr.HTML, make: gr.Button, stop: gr.Button, controls: Controls, problem: gr.HTML
@@ -125,7 +118,7 @@ class CharacterTab:
         )  # fmt: skip
         quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
         made.then(self.offer.show, [shell.desk], self.offer.outputs, **quiet)  # making pulls what it lacks by itself
-        stop.click(_stop, [shell.desk], [shell.desk, stop], **quiet)
+        stop.click(ask_to_stop, [shell.desk], [shell.desk, stop], **quiet)
         stage.export(self._export, [shell.desk], [shell.desk, shell.courier], **quiet)
 
     # -- the first visit ------------------------------------------------------------------------------------------------
@@ -136,16 +129,15 @@ class CharacterTab:
 
         with self._first_visit_lock:
             if self._first_visit is None and self._animals():
-                name, title = next(iter(SAMPLES.items()))
-                slot = self._with_faces(Slot.open(ASSETS / "samples" / name, title, is_sample=True), engine)
-                request = CharacterRequest((slot.photo(),), faces=(_face_choice(slot),))
+                slot = self._photos.sample_slots()[0]
+                request = CharacterRequest((slot.photo(),), faces=face_choices(Table([slot]), engine))
                 cells = [step for step in translate(engine, request) if isinstance(step, Translation)]
                 self._first_visit = slot, cells
 
     def open(self, desk: Desk) -> Iterator[tuple[Any, ...]]:
         """What a visitor sees first."""
         skip = [gr.skip()] * 3
-        yield _source(desk), {**_EMPTY, "message": "Warming up the networks…", "busy": True}, *skip, ""
+        yield self._photos.draw(desk), {**_EMPTY, "message": "Warming up the networks…", "busy": True}, *skip, ""
         animals = self._animals()
         message = NO_ANIMALS if not animals else "Drop a photo of a person, then press Make."
         try:
@@ -156,7 +148,7 @@ class CharacterTab:
         stage = desk.sheet or {**_EMPTY, "message": message}
         choices = [(info.label, info.name) for info in animals]
         chips = gr.CheckboxGroup(choices=choices, value=[info.name for info in animals])
-        yield _source(desk), stage, chips, gr.skip(), gr.skip(), ""
+        yield self._photos.draw(desk), stage, chips, gr.skip(), gr.skip(), ""
 
     def _show_first_visit(self, desk: Desk, animals: tuple[AnimalInfo, ...]) -> None:
         if self._first_visit is None or desk.slots:
@@ -178,47 +170,37 @@ class CharacterTab:
 
     def _add_photos(self, desk: Desk, paths: list[str] | None) -> Iterator[tuple[Any, ...]]:
         """Adds what arrived; a picture made here restores its settings instead."""
-        troubles, restored = [], None
-        for path in map(Path, paths or []):
-            try:
-                if (recipe := _recipe_in(path)) is not None:
-                    restored = recipe
-                else:
-                    _add_slot(desk, Slot.open(path, path.name))
-            except (PhotoError, ValueError) as error:
-                troubles.append(str(error))
+        restored, refused = self._photos.open_files(desk, paths)
         settings = (gr.skip(),) * 3
-        said = note(" ".join(troubles), error=bool(troubles))
+        said = note(refused, error=bool(refused))
         if restored is not None:
             settings, said = self._restore(desk, restored)
-        elif desk.expected and not troubles:
-            said = self._expected_words(desk)
-        yield desk, _source(desk, said), *settings, ""
-        trouble = self._find_all(desk)
-        yield desk, _source(desk, trouble or said), *((gr.skip(),) * 3), gr.skip()
+        elif desk.expected and not refused:
+            said = self._photos.expected_words(desk, Recipe(tab=self.id, verb="translate", inputs=desk.expected))
+        yield desk, self._photos.draw(desk, said), *settings, ""
+        trouble = self._photos.find_all(desk)
+        yield desk, self._photos.draw(desk, trouble or said), *((gr.skip(),) * 3), gr.skip()
 
     def restore(self, desk: Desk, recipe: Recipe) -> Iterator[tuple[Any, ...]]:
         """Everything as the recipe says."""
         settings, said = self._restore(desk, recipe)
-        yield _source(desk, said), gr.skip(), *settings, ""
+        yield self._photos.draw(desk, said), gr.skip(), *settings, ""
 
     def take(self, desk: Desk, sent: Parcel) -> Iterator[tuple[Any, ...]]:
         """A kept result becomes the photo."""
-        slot = Slot.of(lambda: sent.photo, origin=sent.item_id)
-        if sent.recipe.tab == self.id and sent.recipe.parameters.get("paste") is not True:
-            slot.choice = "centre"  # it is a head in its frame already, and perhaps none that a face finder knows
+        slot = sent_slot(sent)
         desk.slots, desk.expected = [slot], ()
         skip = (gr.skip(),) * 4
-        yield _source(desk, note(f"{slot.name} is the photo now: press Make.")), *skip, ""
-        if trouble := self._find_all(desk):
-            yield _source(desk, trouble), *skip, ""
+        yield self._photos.draw(desk, note(f"{slot.name} is the photo now: press Make.")), *skip, ""
+        if trouble := self._photos.find_all(desk):
+            yield self._photos.draw(desk, trouble), *skip, ""
 
     def _restore(self, desk: Desk, recipe: Recipe) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The controls as the recipe says; its photos if they are at hand."""
         if (recipe.tab, recipe.verb) != (self.id, "translate"):
             return (gr.skip(),) * 3, note(no_such_tab(recipe), True)
         try:
-            missing = _restore_photos(desk, recipe, self._backstage.gallery(desk))
+            missing = self._photos.restore(desk, recipe)
         except ValueError as error:
             return (gr.skip(),) * 3, note(str(error), True)
         desk.wanted = recipe
@@ -227,21 +209,9 @@ class CharacterTab:
         animals = [name for name in named if name in known] if isinstance(named, list) else known
         strength = recipe.parameters.get("strength")
         strength = min(max(float(strength), 0.0), MAX_STRENGTH) if isinstance(strength, int | float) else 1.0
-        words = f"The settings are restored. {_then(missing)}"
+        words = f"The settings are restored. {then(missing)}"
         trouble = missing_networks(self._backstage, recipe)
         return (animals, strength, recipe.parameters.get("paste") is True), note(f"{words} {trouble}".strip(), bool(trouble))
-
-    def _expected_words(self, desk: Desk) -> dict[str, Any]:
-        """After photos came in while a restored recipe waits for some."""
-        recipe = Recipe(tab=self.id, verb="translate", inputs=desk.expected)
-        if not {slot.sha256 for slot in desk.slots} & {source.sha256 for source in desk.expected}:
-            names = " and ".join(_photo_name(source) for source in desk.expected)
-            return note(f"This is not the picture that the recipe names: drop the original {names}, or press Make with this one.")
-        try:
-            return note(_then(_restore_photos(desk, recipe, self._backstage.gallery(desk))))
-        except ValueError as error:
-            desk.expected = ()
-            return note(str(error), True)
 
     @staticmethod
     def describe(recipe: Recipe) -> list[list[str]]:
@@ -250,11 +220,9 @@ class CharacterTab:
         paste = [["Where", "in its photo"]] if recipe.parameters.get("paste") is True else []
         return [["How far", f"{strength:.2f}" if isinstance(strength, int | float) else "1.00"], *paste]
 
-    @staticmethod
-    def find_photo(gallery: Gallery, sha256: str) -> Photo | None:
+    def find_photo(self, gallery: Gallery, sha256: str) -> Photo | None:
         """A photo that is kept here or came with the studio."""
-        slot = _slot_at_hand(gallery, sha256)
-        return slot and slot.photo()
+        return self._photos.find_photo(gallery, sha256)
 
     @staticmethod
     def before(recipe: Recipe, photo: Photo) -> np.ndarray:
@@ -262,62 +230,7 @@ class CharacterTab:
         if recipe.parameters.get("paste") is True:
             return photo.rgb
         height, width = photo.rgb.shape[:2]
-        return align(photo.rgb, np.asarray(recipe.inputs[0].eyes or _centre_eyes((width, height))), "head", CROP_SIDE).image
-
-    def _add_sample(self, desk: Desk, event: gr.EventData) -> Iterator[tuple[Desk, dict[str, Any]]]:
-        name = event_value(event, "name")
-        if name in SAMPLES:
-            desk.slots = [slot for slot in desk.slots if not slot.is_sample]
-            desk.slots.append(Slot.open(ASSETS / "samples" / name, SAMPLES[name], is_sample=True))
-        yield desk, _source(desk)
-        yield desk, _source(desk, self._find_all(desk))
-
-    @staticmethod
-    def _remove(desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
-        desk.slots = [slot for slot in desk.slots if slot.id != event_value(event, "photo")]
-        return desk, _source(desk)
-
-    @staticmethod
-    def _choose(desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
-        slot, face = desk.slot(event_value(event, "photo")), event_value(event, "face")
-        if slot and isinstance(face, int) and 0 <= face < len(slot.faces or ()):
-            slot.choice = face
-        return desk, _source(desk)
-
-    @staticmethod
-    def _use_centre(desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
-        if slot := desk.slot(event_value(event, "photo")):
-            slot.choice = "centre"
-        return desk, _source(desk)
-
-    @staticmethod
-    def _use_eyes(desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
-        slot = desk.slot(event_value(event, "photo"))
-        if slot is None:
-            return desk, _source(desk)
-        try:
-            slot.choice = _clicked_eyes(event_value(event, "eyes"), slot.size)
-        except (TypeError, ValueError):
-            return desk, _source(desk, note("Click the two eyes again: one click on each.", True))
-        return desk, _source(desk)
-
-    def _find_all(self, desk: Desk) -> dict[str, Any] | None:
-        """Looks for faces in every photo that was not searched yet; a sentence if that is impossible."""
-        try:
-            engine = self._backstage.engine()
-            for slot in desk.slots:
-                self._with_faces(slot, engine)
-        except Exception as error:  # a missing network must not take the photos away
-            return note(str(error), True)
-        return None
-
-    @staticmethod
-    def _with_faces(slot: Slot, engine: Engine) -> Slot:
-        from studio.pipelines.character import find_people
-
-        if slot.faces is None and slot.choice is None:
-            slot.faces = find_people(engine, slot.photo())
-        return slot
+        return align(photo.rgb, np.asarray(recipe.inputs[0].eyes or centre_eyes((width, height))), "head", CROP_SIDE).image
 
     # -- making ---------------------------------------------------------------------------------------------------------
 
@@ -330,7 +243,7 @@ class CharacterTab:
         except (ValueError, GalleryError, CheckpointError, RuntimeError) as error:
             if desk.sheet:
                 desk.sheet |= {"busy": False, "message": desk.sheet["message"] if not desk.sheet["busy"] else "Not finished."}
-            yield desk, desk.sheet or gr.skip(), gr.skip(), _problem(str(error)), *_buttons(busy=False)
+            yield desk, desk.sheet or gr.skip(), gr.skip(), problem_text(str(error)), *buttons(busy=False)
 
     def _request(
         self, desk: Desk, engine: Engine, names: list[str], strength: float, paste: bool
@@ -340,15 +253,11 @@ class CharacterTab:
         chosen = tuple(info for info in self._animals() if info.name in names)
         if not chosen:
             raise ValueError("Pick at least one animal.")
-        for slot in desk.slots:
-            self._with_faces(slot, engine)
-            if slot.choice is None and not slot.faces:
-                raise ValueError(f"No face was found in {slot.name}: click its two eyes, use the centre, or remove it.")
         request = CharacterRequest(
             photos=tuple(slot.photo() for slot in desk.slots),
             animals=tuple(info.name for info in chosen),
             strength=float(strength),
-            faces=tuple(_face_choice(slot) for slot in desk.slots),
+            faces=face_choices(desk, engine),
             paste=paste,
         )
         return request, chosen
@@ -362,7 +271,7 @@ class CharacterTab:
         desk.stopped, desk.run, desk.expected = False, desk.run + 1, ()
         run = desk.run
         desk.sheet = _new_sheet(desk, slots, animals)
-        yield desk, desk.sheet, gr.skip(), "", *_buttons(busy=True)
+        yield desk, desk.sheet, gr.skip(), "", *buttons(busy=True)
         for slot in slots:
             if not slot.is_sample:
                 self._backstage.gallery(desk).keep_source(slot.photo())
@@ -374,14 +283,14 @@ class CharacterTab:
                 desk.sheet_png = to_png(step.sheet, step.recipe)
                 desk.sheet["sheet"] = True
             elif isinstance(step, Progress):
-                desk.sheet |= _progress(step)
+                desk.sheet |= progress(step)
             else:
                 self._keep(desk, slots[step.photo_index], step)
                 strip = strip_value(self._backstage, desk)
             yield desk, desk.sheet, strip, "", gr.skip(), gr.skip()
         if desk.run == run:
             desk.sheet |= {"busy": False, "message": _summary(desk)}
-            yield desk, desk.sheet, gr.skip(), "", *_buttons(busy=False)
+            yield desk, desk.sheet, gr.skip(), "", *buttons(busy=False)
 
     def _keep(self, desk: Desk, slot: Slot, cell: Translation) -> None:
         gallery = self._backstage.gallery(desk)
@@ -420,188 +329,9 @@ def _picture(desk: Desk, event: gr.EventData) -> tuple[bytes, str]:
 _EMPTY: dict[str, Any] = {"people": [], "animals": [], "items": {}, "done": 0, "total": 0, "message": "", "busy": False, "run": 0}
 
 
-def _stop(desk: Desk) -> tuple[Desk, Any]:
-    desk.stopped = True
-    return desk, gr.Button(interactive=False)
-
-
-def _buttons(busy: bool) -> tuple[Any, Any]:
-    return gr.Button(interactive=not busy), gr.Button(interactive=busy)
-
-
-def _problem(text: str) -> str:
-    return f'<p class="note error" role="alert">{html.escape(text)}</p>'
-
-
-def _recipe_in(path: Path) -> Recipe | None:
-    """The recipe of a picture that a studio made, or None for any other file. Raises ``RecipeError`` for a damaged one."""
-    with path.open("rb") as file:
-        head = file.read(65536)
-    return Recipe.from_png(path) if b"imaginarium:recipe" in head else None
-
-
-def _add_slot(desk: Desk, slot: Slot) -> None:
-    """The first photo of one's own takes the sample's place; the same photo twice is one."""
-    from studio.pipelines.character import MAX_PHOTOS
-
-    desk.slots = [other for other in desk.slots if not other.is_sample]
-    if any(other.sha256 == slot.sha256 for other in desk.slots):
-        return
-    if len(desk.slots) >= MAX_PHOTOS:
-        raise ValueError(f"{slot.name} was left out: {MAX_PHOTOS} photos fit at once, so remove one first.")
-    desk.slots.append(slot)
-
-
-def _restore_photos(desk: Desk, recipe: Recipe, gallery: Gallery) -> list[str]:
-    """Puts the recipe's photos on the desk with their eyes, if they are all at hand; else names those that are not.
-
-    Raises:
-        ValueError: no studio made such a recipe; the desk stays as it is.
-    """
-    from studio.pipelines.character import MAX_PHOTOS
-
-    if len(recipe.inputs) > MAX_PHOTOS:
-        raise ValueError(f"This recipe names {len(recipe.inputs)} photos, but {MAX_PHOTOS} fit at once: it is not restored.")
-    at_hand = {slot.sha256: slot for slot in desk.slots}
-    for sha256 in {source.sha256 for source in recipe.inputs} - at_hand.keys():
-        if (slot := _slot_at_hand(gallery, sha256)) is not None:
-            at_hand[sha256] = slot
-    found = [source for source in recipe.inputs if source.sha256 in at_hand]
-    slots = [_restored(at_hand[source.sha256], source, recipe, gallery) for source in found]
-    missing = [_photo_name(source) for source in recipe.inputs if source.sha256 not in at_hand]
-    if slots and not missing:
-        desk.slots = _told_apart(slots)
-    desk.expected = recipe.inputs if missing else ()
-    return missing
-
-
-def _restored(slot: Slot, source: RecipeInput, recipe: Recipe, gallery: Gallery) -> Slot:
-    """The photo with the recipe's eyes. Raises ``ValueError`` if they are not in it."""
-    width, height = slot.size
-    if not all(0 <= x <= width and 0 <= y <= height for x, y in source.eyes or ()):
-        raise ValueError(f"This recipe looks for eyes outside {_photo_name(source)}: it is not restored.")
-    return replace(slot, choice=source.eyes or "centre", origin=slot.origin or origin_of(gallery, recipe, slot.sha256))
-
-
-def _told_apart(slots: list[Slot]) -> list[Slot]:
-    """A photo with two people comes twice, and each needs a row of its own on the canvas."""
-    seen: set[str] = set()
-    for index, slot in enumerate(slots):
-        if slot.id in seen:
-            slots[index] = replace(slot, id=secrets.token_hex(6), pictures=dict(slot.pictures))
-        seen.add(slot.id)
-    return slots
-
-
-def _slot_at_hand(gallery: Gallery, sha256: str) -> Slot | None:
-    """A photo that this gallery keeps, or a sample."""
-    try:
-        return Slot.of(lambda: gallery.source(sha256))
-    except GalleryError:
-        return next((slot for slot in _sample_slots() if slot.sha256 == sha256), None)
-
-
-def _photo_name(source: RecipeInput) -> str:
-    return source.name or "the photo it was made from"
-
-
-def _then(missing: list[str]) -> str:
-    if missing:
-        return f"Drop {' and '.join(missing)} here to make it again."
-    return "Its photo is here: press Make to make it again."
-
-
-def _sample_slots() -> list[Slot]:
-    return [Slot.open(ASSETS / "samples" / name, title, is_sample=True) for name, title in SAMPLES.items()]
-
-
-def _clicked_eyes(eyes: Any, size: tuple[int, int]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Two clicks, as fractions of the picture, in pixels. Raises ``TypeError`` or ``ValueError``."""
-    (ax, ay), (bx, by) = sorted((float(x), float(y)) for x, y in eyes)
-    if not all(0 <= part <= 1 for part in (ax, ay, bx, by)):
-        raise ValueError("outside the picture")
-    width, height = size
-    return (ax * width, ay * height), (bx * width, by * height)
-
-
-def _face_choice(slot: Slot) -> FaceChoice:
-    """The chosen face by its eyes, so that the recipe needs no finder to agree."""
-    from studio.pipelines.character import FaceChoice
-
-    return FaceChoice(eyes=_eyes(slot))
-
-
-def _eyes(slot: Slot) -> Eyes:
-    """The two eyes in pixels."""
-    if slot.choice == "centre":
-        return _centre_eyes(slot.size)
-    return slot.choice if isinstance(slot.choice, tuple) else slot.faces[slot.choice or 0].eyes
-
-
-def _centre_eyes(size: tuple[int, int]) -> Eyes:
-    """Where a head's eyes lie when it fills the middle square of a picture of that width and height."""
-    width, height = size
-    side = min(size)
-    left, right = (
-        ((width - side) / 2 + x * side / FRAME_SIZE, (height - side) / 2 + y * side / FRAME_SIZE) for x, y in FRAMES["head"]
-    )
-    return left, right
-
-
-# -- what the browser draws ---------------------------------------------------------------------------------------------
-
-
-def _source(desk: Desk, said: dict[str, Any] | None = None) -> dict[str, Any]:
-    own = any(not slot.is_sample for slot in desk.slots)
-    offered = {} if own else SAMPLES  # one's own photos need the room
-    samples = [
-        {"name": name, "title": title, "src": sample_preview(ASSETS / "samples" / name)} for name, title in offered.items()
-    ]
-    return {"photos": [_photo_row(slot) for slot in desk.slots], "samples": samples, "note": said}
-
-
-def _photo_row(slot: Slot) -> dict[str, Any]:
-    faces = slot.faces or ()
-    if not slot.pictures:
-        rgb = slot.photo().rgb
-        slot.pictures = {
-            "src": served(preview(rgb, CHOOSER_SIDE), f"{slot.name}.jpg"),
-            "thumb": served(preview(rgb, THUMB_SIDE), f"{slot.name}-small.jpg"),
-        }
-    if faces and "faces" not in slot.pictures:
-        slot.pictures["faces"] = [served(to_png(face.thumbnail), f"face-{face.index + 1}.png") for face in faces]
-    width, height = slot.size
-    return {
-        "id": slot.id,
-        "name": slot.name,
-        "src": slot.pictures["src"],
-        "thumb": slot.pictures["thumb"],
-        "words": _photo_words(slot),
-        "trouble": slot.faces == () and slot.choice is None,
-        "chosen": slot.choice if isinstance(slot.choice, int) else (0 if slot.choice is None and faces else None),
-        "faces": [
-            {"index": face.index, "thumb": thumb, "box": [x / width, y / height, w / width, h / height]}
-            for face, thumb in zip(faces, slot.pictures.get("faces", ()), strict=True)
-            for x, y, w, h in [face.box]
-        ],
-    }
-
-
-def _photo_words(slot: Slot) -> str:
-    if slot.choice == "centre":
-        return "its centre is used"
-    if isinstance(slot.choice, tuple):
-        return "by the eyes you clicked"
-    if slot.faces is None:
-        return "looking for faces…"
-    if not slot.faces:
-        return NO_FACE
-    return "face found" if len(slot.faces) == 1 else f"{len(slot.faces)} people: choose one"
-
-
 def _new_sheet(desk: Desk, slots: list[Slot], animals: tuple[AnimalInfo, ...]) -> dict[str, Any]:
     """The canvas before its cells arrive; cells of the same people and animals stay in sight until the new ones come."""
-    people = [{"id": slot.id, "name": slot.name, "src": _source_crop(slot, animals[0].card.frame)} for slot in slots]
+    people = [{"id": slot.id, "name": slot.name, "src": source_crop(slot, animals[0].card.frame)} for slot in slots]
     keys = {f"{slot.id}/{info.name}" for slot in slots for info in animals}
     stale = {key: item for key, item in desk.sheet.get("items", {}).items() if key in keys}
     desk.sheet_png = None
@@ -619,14 +349,6 @@ def _new_sheet(desk: Desk, slots: list[Slot], animals: tuple[AnimalInfo, ...]) -
     }
 
 
-def _source_crop(slot: Slot, frame: str) -> dict[str, Any]:
-    """The photo as the networks see it, but sharper than they do: it is for looking at."""
-    if slot.crop is None or slot.crop[0] != _eyes(slot):
-        crop = align(slot.photo().rgb, np.asarray(_eyes(slot)), frame, CROP_SIDE)
-        slot.crop = _eyes(slot), served(preview(crop.image, CROP_SIDE), f"{slot.name}-face.jpg")
-    return slot.crop[1]
-
-
 def _place(desk: Desk, slot: Slot, cell: Translation, png: bytes, item_id: str) -> None:
     """Puts a finished cell on the canvas."""
     title = _title(slot, cell)
@@ -640,7 +362,7 @@ def _place(desk: Desk, slot: Slot, cell: Translation, png: bytes, item_id: str) 
         "title": title,
         "src": served(preview(cell.image, CELL_SIDE), f"{title}-small.jpg") if pasted else file,
         "file": file,
-        "before": slot.pictures.get("src") if pasted else _source_crop(slot, "head"),
+        "before": slot.pictures.get("src") if pasted else source_crop(slot, "head"),
         "short": cell.verdicts[-1],
         **_remarks(cell),
         "facts": _facts(cell),
@@ -679,11 +401,6 @@ def _title(slot: Slot, cell: Translation) -> str:
     from studio.pipelines.character import animal_label, with_article
 
     return f"{Path(slot.name).stem} as {with_article(animal_label(cell.animal))}"
-
-
-def _progress(step: Progress) -> dict[str, Any]:
-    left = f", {step.done} of {step.total} done" if step.total > 1 else ""
-    return {"done": step.done, "total": step.total, "message": f"{step.message}{left}"}
 
 
 def _summary(desk: Desk) -> str:

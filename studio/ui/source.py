@@ -1,0 +1,332 @@
+"""The source card of a tab: photos that were dropped, sampled or sent, and whose face in them is meant."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import numpy as np
+
+from studio.core.faces import FRAME_SIZE, FRAMES, align
+from studio.core.gallery import Gallery, GalleryError
+from studio.core.images import Photo, PhotoError, to_png
+from studio.core.recipe import Recipe, RecipeInput
+from studio.ui.delivery import Parcel, origin_of
+from studio.ui.parts import ASSETS, drawn, event_value, note, preview, sample_preview, served
+from studio.ui.session import Backstage, Desk, Eyes, Slot, Table
+
+if TYPE_CHECKING:
+    from studio.core.engine import Engine
+    from studio.pipelines.character import FaceChoice
+
+# The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
+
+CHOOSER_SIDE, THUMB_SIDE, CROP_SIDE = 960, 160, 320  # px, longest side of what the page shows
+NO_FACE = "No face found. Where is it?"
+
+
+@dataclass(frozen=True)
+class PhotoSource:
+    """Draws the photos on a table and answers what is done to them.
+
+    Args:
+        backstage: where the engine and the galleries are.
+        table: the tab's own photos of a visitor.
+        samples: file names in ``assets/samples`` with their titles.
+        most: photos that fit at once.
+    """
+
+    backstage: Backstage
+    table: Callable[[Desk], Table]
+    samples: Mapping[str, str]
+    most: int
+    own: tuple[str, ...] = field(default=("sample", "remove", "choose", "centre", "eyes"), init=False)
+
+    def build(self, elem_id: str) -> gr.HTML:
+        """The card on the page; its events wait for :meth:`connect`."""
+        return drawn("source", elem_id, *self.own)
+
+    def connect(self, desk: gr.State, card: gr.HTML) -> None:
+        """What is clicked on the card."""
+        handlers = self.add_sample, self.remove, self.choose, self.use_centre, self.use_eyes
+        for name, handler in zip(self.own, handlers, strict=True):
+            getattr(card, name)(handler, [desk], [desk, card], show_progress="hidden", api_visibility="private")
+
+    def draw(self, desk: Desk, said: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What the browser draws."""
+        slots = self.table(desk).slots
+        own = any(not slot.is_sample for slot in slots)
+        offered = {} if own else self.samples  # one's own photos need the room
+        samples = [
+            {"name": name, "title": title, "src": sample_preview(ASSETS / "samples" / name)} for name, title in offered.items()
+        ]
+        return {"photos": [_photo_row(slot) for slot in slots], "samples": samples, "note": said}
+
+    # -- what comes -----------------------------------------------------------------------------------------------------
+
+    def open_files(self, desk: Desk, paths: list[str] | None) -> tuple[Recipe | None, str]:
+        """Adds the photos among some files. Returns the recipe of a picture made here, if there is one, and what went wrong."""
+        troubles, restored = [], None
+        for path in map(Path, paths or []):
+            try:
+                if (recipe := _recipe_in(path)) is not None:
+                    restored = recipe
+                else:
+                    self.add(desk, Slot.open(path, path.name))
+            except (PhotoError, ValueError) as error:
+                troubles.append(str(error))
+        return restored, " ".join(troubles)
+
+    def add(self, desk: Desk, slot: Slot) -> None:
+        """The first photo of one's own takes the samples' place; the same photo twice is one. Raises ``ValueError`` when full."""
+        table = self.table(desk)
+        table.slots = [other for other in table.slots if not other.is_sample]
+        if any(other.sha256 == slot.sha256 for other in table.slots):
+            return
+        if len(table.slots) >= self.most:
+            raise ValueError(f"{slot.name} was left out: {self.most} photos fit at once, so remove one first.")
+        table.slots.append(slot)
+
+    def sample_slots(self) -> list[Slot]:
+        """The samples as photos."""
+        return [self._sample(name) for name in self.samples]
+
+    def _sample(self, name: str) -> Slot:
+        return Slot.open(ASSETS / "samples" / name, self.samples[name], is_sample=True)
+
+    # -- what is clicked ------------------------------------------------------------------------------------------------
+
+    def add_sample(self, desk: Desk, event: gr.EventData) -> Iterator[tuple[Desk, dict[str, Any]]]:
+        """A sample takes the place of the other one; of several that fit, it joins them."""
+        name, table = event_value(event, "name"), self.table(desk)
+        if name in self.samples:
+            kept = [slot for slot in table.slots if not slot.is_sample]
+            table.slots = [*kept, self._sample(name)]
+        yield desk, self.draw(desk)
+        yield desk, self.draw(desk, self.find_all(desk))
+
+    def remove(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
+        table = self.table(desk)
+        table.slots = [slot for slot in table.slots if slot.id != event_value(event, "photo")]
+        return desk, self.draw(desk)
+
+    def choose(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
+        slot, face = self.table(desk).slot(event_value(event, "photo")), event_value(event, "face")
+        if slot and isinstance(face, int) and 0 <= face < len(slot.faces or ()):
+            slot.choice = face
+        return desk, self.draw(desk)
+
+    def use_centre(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
+        if slot := self.table(desk).slot(event_value(event, "photo")):
+            slot.choice = "centre"
+        return desk, self.draw(desk)
+
+    def use_eyes(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
+        slot = self.table(desk).slot(event_value(event, "photo"))
+        if slot is None:
+            return desk, self.draw(desk)
+        try:
+            slot.choice = _clicked_eyes(event_value(event, "eyes"), slot.size)
+        except (TypeError, ValueError):
+            return desk, self.draw(desk, note("Click the two eyes again: one click on each.", True))
+        return desk, self.draw(desk)
+
+    # -- faces ----------------------------------------------------------------------------------------------------------
+
+    def find_all(self, desk: Desk) -> dict[str, Any] | None:
+        """Looks for faces in every photo that was not searched yet; a sentence if that is impossible."""
+        try:
+            engine = self.backstage.engine()
+            for slot in self.table(desk).slots:
+                with_faces(slot, engine)
+        except Exception as error:  # a missing network must not take the photos away
+            return note(str(error), True)
+        return None
+
+    # -- recipes --------------------------------------------------------------------------------------------------------
+
+    def restore(self, desk: Desk, recipe: Recipe) -> list[str]:
+        """Puts the recipe's photos on the table with their eyes, if they are all at hand; else names those that are not.
+
+        Raises:
+            ValueError: no studio made such a recipe; the table stays as it is.
+        """
+        gallery, table = self.backstage.gallery(desk), self.table(desk)
+        if len(recipe.inputs) > self.most:
+            raise ValueError(f"This recipe names {len(recipe.inputs)} photos, but {self.most} fit at once: it is not restored.")
+        at_hand = {slot.sha256: slot for slot in table.slots}
+        for sha256 in {source.sha256 for source in recipe.inputs} - at_hand.keys():
+            if (slot := self.slot_at_hand(gallery, sha256)) is not None:
+                at_hand[sha256] = slot
+        found = [source for source in recipe.inputs if source.sha256 in at_hand]
+        slots = [_restored(at_hand[source.sha256], source, recipe, gallery) for source in found]
+        missing = [_photo_name(source) for source in recipe.inputs if source.sha256 not in at_hand]
+        if slots and not missing:
+            table.slots = _told_apart(slots)
+        table.expected = recipe.inputs if missing else ()
+        return missing
+
+    def expected_words(self, desk: Desk, recipe: Recipe) -> dict[str, Any]:
+        """After photos came in while a restored recipe, ``recipe`` without its settings, waits for some."""
+        table = self.table(desk)
+        if not {slot.sha256 for slot in table.slots} & {source.sha256 for source in table.expected}:
+            names = " and ".join(_photo_name(source) for source in table.expected)
+            return note(f"This is not the picture that the recipe names: drop the original {names}, or press Make with this one.")
+        try:
+            return note(then(self.restore(desk, recipe)))
+        except ValueError as error:
+            table.expected = ()
+            return note(str(error), True)
+
+    def slot_at_hand(self, gallery: Gallery, sha256: str) -> Slot | None:
+        """A photo that this gallery keeps, or a sample."""
+        try:
+            return Slot.of(lambda: gallery.source(sha256))
+        except GalleryError:
+            return next((slot for slot in self.sample_slots() if slot.sha256 == sha256), None)
+
+    def find_photo(self, gallery: Gallery, sha256: str) -> Photo | None:
+        """A photo that is kept here or came with the studio."""
+        slot = self.slot_at_hand(gallery, sha256)
+        return slot and slot.photo()
+
+
+def sent_slot(sent: Parcel) -> Slot:
+    """A kept result as a photo."""
+    slot = Slot.of(lambda: sent.photo, origin=sent.item_id)
+    if sent.recipe.parameters.get("paste") is not True:
+        slot.choice = "centre"  # it is a head in its frame already, and perhaps none that a face finder knows
+    return slot
+
+
+def with_faces(slot: Slot, engine: Engine) -> Slot:
+    """The photo with its faces found, unless it was searched or one is chosen."""
+    from studio.pipelines.character import find_people
+
+    if slot.faces is None and slot.choice is None:
+        slot.faces = find_people(engine, slot.photo())
+    return slot
+
+
+def face_choices(table: Table, engine: Engine) -> tuple[FaceChoice, ...]:
+    """The chosen face of each photo by its eyes, so that the recipe needs no finder to agree. Raises ``ValueError``."""
+    from studio.pipelines.character import FaceChoice
+
+    for slot in table.slots:
+        with_faces(slot, engine)
+        if slot.choice is None and not slot.faces:
+            raise ValueError(f"No face was found in {slot.name}: click its two eyes, use the centre, or remove it.")
+    return tuple(FaceChoice(eyes=eyes_of(slot)) for slot in table.slots)
+
+
+def eyes_of(slot: Slot) -> Eyes:
+    """The two eyes in pixels."""
+    if slot.choice == "centre":
+        return centre_eyes(slot.size)
+    return slot.choice if isinstance(slot.choice, tuple) else slot.faces[slot.choice or 0].eyes
+
+
+def centre_eyes(size: tuple[int, int]) -> Eyes:
+    """Where a head's eyes lie when it fills the middle square of a picture of that width and height."""
+    width, height = size
+    side = min(size)
+    left, right = (
+        ((width - side) / 2 + x * side / FRAME_SIZE, (height - side) / 2 + y * side / FRAME_SIZE) for x, y in FRAMES["head"]
+    )
+    return left, right
+
+
+def source_crop(slot: Slot, frame: str) -> dict[str, Any]:
+    """The photo as the networks see it, but sharper than they do: it is for looking at."""
+    if slot.crop is None or slot.crop[0] != eyes_of(slot):
+        crop = align(slot.photo().rgb, np.asarray(eyes_of(slot)), frame, CROP_SIDE)
+        slot.crop = eyes_of(slot), served(preview(crop.image, CROP_SIDE), f"{slot.name}-face.jpg")
+    return slot.crop[1]
+
+
+def then(missing: list[str]) -> str:
+    """What to do after a recipe was restored."""
+    if missing:
+        return f"Drop {' and '.join(missing)} here to make it again."
+    return "Its photo is here: press Make to make it again."
+
+
+def _recipe_in(path: Path) -> Recipe | None:
+    """The recipe of a picture that a studio made, or None for any other file. Raises ``RecipeError`` for a damaged one."""
+    with path.open("rb") as file:
+        head = file.read(65536)
+    return Recipe.from_png(path) if b"imaginarium:recipe" in head else None
+
+
+def _restored(slot: Slot, source: RecipeInput, recipe: Recipe, gallery: Gallery) -> Slot:
+    """The photo with the recipe's eyes. Raises ``ValueError`` if they are not in it."""
+    width, height = slot.size
+    if not all(0 <= x <= width and 0 <= y <= height for x, y in source.eyes or ()):
+        raise ValueError(f"This recipe looks for eyes outside {_photo_name(source)}: it is not restored.")
+    return replace(slot, choice=source.eyes or "centre", origin=slot.origin or origin_of(gallery, recipe, slot.sha256))
+
+
+def _told_apart(slots: list[Slot]) -> list[Slot]:
+    """A photo with two people comes twice, and each needs a row of its own on the canvas."""
+    seen: set[str] = set()
+    for index, slot in enumerate(slots):
+        if slot.id in seen:
+            slots[index] = replace(slot, id=secrets.token_hex(6), pictures=dict(slot.pictures))
+        seen.add(slot.id)
+    return slots
+
+
+def _photo_name(source: RecipeInput) -> str:
+    return source.name or "the photo it was made from"
+
+
+def _clicked_eyes(eyes: Any, size: tuple[int, int]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Two clicks, as fractions of the picture, in pixels. Raises ``TypeError`` or ``ValueError``."""
+    (ax, ay), (bx, by) = sorted((float(x), float(y)) for x, y in eyes)
+    if not all(0 <= part <= 1 for part in (ax, ay, bx, by)):
+        raise ValueError("outside the picture")
+    width, height = size
+    return (ax * width, ay * height), (bx * width, by * height)
+
+
+def _photo_row(slot: Slot) -> dict[str, Any]:
+    faces = slot.faces or ()
+    if not slot.pictures:
+        rgb = slot.photo().rgb
+        slot.pictures = {
+            "src": served(preview(rgb, CHOOSER_SIDE), f"{slot.name}.jpg"),
+            "thumb": served(preview(rgb, THUMB_SIDE), f"{slot.name}-small.jpg"),
+        }
+    if faces and "faces" not in slot.pictures:
+        slot.pictures["faces"] = [served(to_png(face.thumbnail), f"face-{face.index + 1}.png") for face in faces]
+    width, height = slot.size
+    return {
+        "id": slot.id,
+        "name": slot.name,
+        "src": slot.pictures["src"],
+        "thumb": slot.pictures["thumb"],
+        "words": _photo_words(slot),
+        "trouble": slot.faces == () and slot.choice is None,
+        "chosen": slot.choice if isinstance(slot.choice, int) else (0 if slot.choice is None and faces else None),
+        "faces": [
+            {"index": face.index, "thumb": thumb, "box": [x / width, y / height, w / width, h / height]}
+            for face, thumb in zip(faces, slot.pictures.get("faces", ()), strict=True)
+            for x, y, w, h in [face.box]
+        ],
+    }
+
+
+def _photo_words(slot: Slot) -> str:
+    if slot.choice == "centre":
+        return "its centre is used"
+    if isinstance(slot.choice, tuple):
+        return "by the eyes you clicked"
+    if slot.faces is None:
+        return "looking for faces…"
+    if not slot.faces:
+        return NO_FACE
+    return "face found" if len(slot.faces) == 1 else f"{len(slot.faces)} people: choose one"
