@@ -240,21 +240,25 @@ window.imaginarium = (() => {
 
   // ---------------------------------------------------------------- canvas
 
-  // The picture that is looked at: one of ``items``, which ``list`` gives anew whenever what it belongs to changes.
-  const viewer = { items: [], index: -1, node: null, inStrip: false, export: () => {} };
+  // The picture that is looked at: one of ``items``. It is drawn over the canvas in sight; ``send`` triggers events of the canvas
+  // that the picture is from.
+  const viewer = { items: [], index: -1, node: make("div", { className: "viewer", hidden: true }), inStrip: false, send: () => {} };
+  const canvases = []; // redraw what the gallery changed: the stars
+
+  const inSight = (selector) => [...document.querySelectorAll(selector)].find((node) => node.offsetParent);
 
   function stage(root, { trigger, watch, props }) {
     const words = make("p", { className: "stage-words", role: "status", ariaLive: "polite" });
     const bar = make("progress", { max: 1, value: 0 });
-    const sheet = make("button", { type: "button", className: "quiet", id: "get-sheet", textContent: "Sheet",
-      title: "Download all as one picture", onclick: () => viewer.export({ what: "sheet" }) });
-    const zip = make("button", { type: "button", className: "quiet", id: "get-zip", textContent: "Zip",
-      title: "Download every picture in one file", onclick: () => viewer.export({ what: "zip" }) });
-    viewer.export = (wanted) => trigger("export", { ...wanted, bare: bare() });
-    const head = make("div", { className: "stage-head" }, words, make("div", { className: "row" }, sheet, zip));
+    const send = (event, wanted) => trigger(event, event === "export" ? { ...wanted, bare: bare() } : wanted);
+    const stages = quiet("Stage by stage", () => send("stages"), { className: "quiet get-stages",
+      title: "The plain GAN, its K-GAN and the translation of both, face by face" });
+    const sheet = quiet("Sheet", () => send("export", { what: "sheet" }), { className: "quiet get-sheet", title: "Download all as one picture" });
+    const zip = quiet("Zip", () => send("export", { what: "zip" }), { className: "quiet get-zip", title: "Download every picture in one file" });
+    const head = make("div", { className: "stage-head" }, words, make("div", { className: "row" }, stages, sheet, zip));
+    const trail = make("nav", { className: "trail", ariaLabel: "How you came here" });
     const grid = make("div", { className: "grid" });
-    viewer.node = make("div", { className: "viewer", hidden: true });
-    root.replaceChildren(head, bar, grid, viewer.node);
+    root.replaceChildren(head, bar, trail, grid);
     let shape = "", run = 0;
 
     function draw() {
@@ -266,9 +270,12 @@ window.imaginarium = (() => {
       for (const { id, words: verdicts, study, animal } of Object.values(value.items)) shelf.judged.set(id, { words: verdicts, study, animal });
       sheet.hidden = !value.sheet;
       zip.hidden = !value.zip;
+      stages.hidden = !value.stages;
+      drawTrail(trail, value.trail || [], send);
       const wanted = JSON.stringify([value.people.map((p) => p.id), value.animals.map((a) => a.name)]);
       if (wanted !== shape) { layOut(grid, value); shape = wanted; }
-      fill(grid, value, (id) => openViewer(gridItems(value), id));
+      fill(grid, value, (id) => openViewer(gridItems(value), id, false, send));
+      drawStars(grid, value);
       fit(grid, value);
       describe(currentItem(), value);
       // On a phone the button lies below the pictures: whoever pressed it wants to see them.
@@ -276,8 +283,38 @@ window.imaginarium = (() => {
       run = value.run || 0;
     }
     new ResizeObserver(() => fit(grid, props.value)).observe(root);
+    canvases.push(() => drawStars(grid, props.value));
     watch("value", draw);
     draw();
+  }
+
+  // The way here, one step of it per button; the last one that is shown is where one stands.
+  function drawTrail(nav, steps, send) {
+    nav.hidden = steps.length < 2;
+    if (nav.hidden) return;
+    const at = steps.findIndex((step) => step.here);
+    const go = (index) => send("back", { index });
+    nav.replaceChildren(icon("←", "Back to the step before (B)", () => go(at - 1), { className: "icon trail-back", disabled: at < 1 }),
+      ...steps.map((step, index) => quiet(step.label, () => go(index), { className: `quiet crumb${step.here ? " on" : ""}`,
+        title: step.title, ...(step.here && { ariaCurrent: "step" }) })));
+    const here = nav.querySelector("[aria-current]");
+    if (here) nav.scrollLeft = here.offsetLeft - nav.offsetLeft - 60;
+  }
+
+  // On a canvas of candidates each picture has its star, so that one picks without opening it.
+  function drawStars(grid, value) {
+    if (!value || !value.stars) return;
+    for (const cell of grid.querySelectorAll("figure.cell:not(.source-cell)")) {
+      const item = value.items[cell.id.slice("cell-".length)];
+      const old = cell.querySelector(".star");
+      if (!isKept(item)) { if (old) old.remove(); continue; }
+      const on = Boolean(shelf.stars.get(item.id));
+      const star = old || cell.appendChild(make("button", { type: "button", className: "star" }));
+      star.textContent = on ? "★" : "☆";
+      star.title = star.ariaLabel = on ? `${item.title} is a favourite (F)` : `Make ${item.title} a favourite (F)`;
+      star.ariaPressed = String(on);
+      star.onclick = () => favourite([{ ...item, favourite: on }]);
+    }
   }
 
   const gridItems = (value) => value.people.flatMap((person) =>
@@ -294,7 +331,7 @@ window.imaginarium = (() => {
       cells.push(...value.animals.map((animal) => make("span", { className: "column-name" }, animal.label, studyBadge(animal))));
     }
     for (const person of value.people) {
-      cells.push(make("figure", { className: "cell source-cell", id: `cell-${person.id}` },
+      if (person.src) cells.push(make("figure", { className: "cell source-cell", id: `cell-${person.id}` },
         make("div", { className: "frame" }), make("figcaption", { textContent: person.name, title: person.name })));
       cells.push(...value.animals.map((animal) => emptyCell(person, animal, many)));
     }
@@ -313,7 +350,7 @@ window.imaginarium = (() => {
   }
 
   function fill(grid, value, open) {
-    for (const person of value.people) setPicture(byId(`cell-${person.id}`).firstChild, link(person.src), person.name);
+    for (const person of value.people.filter((one) => one.src)) setPicture(byId(`cell-${person.id}`).firstChild, link(person.src), person.name);
     for (const cell of grid.querySelectorAll("figure.cell:not(.source-cell)")) {
       const key = cell.id.slice("cell-".length);
       const item = value.items[key];
@@ -340,17 +377,18 @@ window.imaginarium = (() => {
   // The largest cell with which one person's whole row is in sight without scrolling.
   function fit(grid, value) {
     if (!value || value.people.length !== 1) return;
-    const count = value.animals.length + 1, gap = 12, caption = 48;
+    const count = value.animals.length + (value.people[0].src ? 1 : 0), gap = 12, caption = 48;
     const box = grid.parentElement.getBoundingClientRect();
-    const width = grid.clientWidth - 8, height = Math.max(320, box.height - 72);
-    let best = { size: 0, columns: 2 };
-    for (let columns = 2; columns <= count; columns++) {
+    const width = grid.clientWidth - 8, height = Math.max(320, box.bottom - grid.getBoundingClientRect().top - 16);
+    let best = { size: 0, columns: Math.min(2, count) };
+    for (let columns = best.columns; columns <= count; columns++) {
       const rows = Math.ceil(count / columns);
       const size = Math.min((width - gap * (columns - 1)) / columns, (height - gap * (rows - 1)) / rows - caption);
       if (size > best.size) best = { size, columns };
     }
-    grid.style.setProperty("--fit-columns", narrow() ? 3 : best.columns);
-    grid.style.setProperty("--fit-size", narrow() ? "1fr" : `${Math.floor(Math.min(best.size, 320))}px`);
+    const most = count === 1 ? 720 : 320;
+    grid.style.setProperty("--fit-columns", narrow() ? Math.min(3, count) : best.columns);
+    grid.style.setProperty("--fit-size", narrow() ? "1fr" : `${Math.floor(Math.min(best.size, most))}px`);
   }
 
   // ---------------------------------------------------------------- one picture, large
@@ -367,8 +405,8 @@ window.imaginarium = (() => {
 
   const isKept = (item) => Boolean(item) && !item.id.startsWith("sample-");
 
-  function openViewer(items, id, inStrip = false) {
-    Object.assign(viewer, { items, inStrip, index: items.findIndex((item) => item.id === id) });
+  function openViewer(items, id, inStrip = false, send = () => {}) {
+    Object.assign(viewer, { items, inStrip, send, index: items.findIndex((item) => item.id === id) });
     look();
   }
 
@@ -400,19 +438,28 @@ window.imaginarium = (() => {
     look();
   }
 
-  // With no picture large, the arrows move along the strip.
+  // With no picture large, the arrows move along the strip or the canvas.
   function stepFocus(by) {
-    const cell = document.activeElement.closest(".strip-cell");
+    const cell = document.activeElement.closest(".strip-cell, figure.cell");
     const next = cell && (by > 0 ? cell.nextElementSibling : cell.previousElementSibling);
-    if (next) next.focus();
+    if (next) (next.querySelector(".frame") || next).focus();
+  }
+
+  // The picture that a key means: the large one, else that of the canvas which has the focus or the pointer.
+  function meantItem() {
+    const cell = document.activeElement.closest("figure.cell") || document.querySelector("figure.cell:hover");
+    const star = cell && cell.querySelector(".star");
+    return currentItem() || (star && { star });
   }
 
   function drawViewer() {
     const item = currentItem();
     if (!item) return closeViewer();
     const position = `${viewer.index + 1} of ${viewer.items.length}`;
+    const canvas = inSight(".canvas");
+    if (canvas && viewer.node.parentElement !== canvas) canvas.append(viewer.node);
     viewer.node.hidden = false;
-    viewer.node.replaceChildren(
+    viewer.node.replaceChildren(...[
       make("div", { className: "viewer-head" },
         make("h2", { textContent: item.title }),
         make("span", { className: "hint", textContent: position }),
@@ -424,18 +471,28 @@ window.imaginarium = (() => {
         icon("›", "Next (→)", () => step(1), { className: "icon turn" })),
       make("p", { className: "viewer-words" }, ...(item.words || []).map((word) =>
         make("span", { textContent: word.text, title: word.figure }))),
-      make("div", { className: "viewer-about" }, ...(narrow() ? itemDetails(item) : [])));
+      item.steps && moreLike(item),
+      make("div", { className: "viewer-about" }, ...(narrow() ? itemDetails(item) : []))].filter(Boolean));
     describe(item);
+  }
+
+  // Sixteen new ones around the picture that is looked at, near or far.
+  function moreLike(item) {
+    return make("div", { className: "row more-like", role: "group", ariaLabel: "More like this" },
+      make("span", { textContent: "More like this:" }), ...item.steps.map(({ step, label, title }) => quiet(label, () => {
+        viewer.send("like", { key: item.key, step });
+        closeViewer();
+      }, { title })));
   }
 
   function comparison(item) {
     const src = link(item.run === undefined ? item.file || item.src : item.src);
     const picture = make("img", { src, alt: item.title, draggable: false });
     if (!item.before) return make("div", { className: "compare" }, picture);
-    const range = make("input", { type: "range", min: 0, max: 100, value: 50, ariaLabel: "Compare with the photo" });
+    const range = make("input", { type: "range", min: 0, max: 100, value: 50, ariaLabel: `Compare with the ${item.beforeWords || "photo"}` });
     const compare = make("div", { className: "compare", style: "--cut:50%" }, picture,
-      make("img", { src: link(item.before), alt: "The photo", className: "before", draggable: false }),
-      make("span", { className: "cut" }), make("span", { className: "tag left", textContent: "photo" }),
+      make("img", { src: link(item.before), alt: `The ${item.beforeWords || "photo"}`, className: "before", draggable: false }),
+      make("span", { className: "cut" }), make("span", { className: "tag left", textContent: item.beforeWords || "photo" }),
       make("span", { className: "tag right", textContent: item.animal || "result" }), range);
     range.addEventListener("input", () => compare.style.setProperty("--cut", `${range.value}%`));
     return compare;
@@ -458,7 +515,7 @@ window.imaginarium = (() => {
   function take(item) {
     if (!item) return;
     if (!bare() && item.file) return download(item.file, `${item.title}.png`);
-    if (item.run !== undefined) viewer.export({ what: "picture", id: item.id });
+    if (item.run !== undefined) viewer.send("export", { what: "picture", id: item.id });
     else shelf.trigger("fetch", { ids: [item.id], bare: bare() });
   }
 
@@ -471,7 +528,7 @@ window.imaginarium = (() => {
   }
 
   const sheetDetails = () => [
-    make("p", { textContent: "Click a picture to see it large beside its photo, with what the judges say about it." }),
+    make("p", { textContent: "Click a picture to see it large, with what the judges say about it." }),
     make("p", { className: "hint", textContent: "Press ? for all keys." }), bareSwitch()];
 
   function itemDetails(item) {
@@ -572,7 +629,7 @@ window.imaginarium = (() => {
 
   const EMPTY_STRIP = { items: [], tags: [], total: 0, kept: 0, trash: 0, undo: null, redo: null, note: null,
     view: { text: "", tab: "", tag: "", favourites: false, trash: false } };
-  const shelf = { value: EMPTY_STRIP, trigger: () => {}, cells: new Map(), known: new Map(), judged: new Map(), chosen: new Set(), choosing: false };
+  const shelf = { value: EMPTY_STRIP, trigger: () => {}, cells: new Map(), known: new Map(), judged: new Map(), stars: new Map(), chosen: new Set(), choosing: false };
 
   const edit = (act, ids = [], more = {}) => shelf.trigger("edit", { act, ids, ...more });
   const show = (change) => shelf.trigger("view", { ...shelf.value.view, ...change });
@@ -601,6 +658,8 @@ window.imaginarium = (() => {
       shelf.value = props.value || EMPTY_STRIP;
       if (shelf.value.token) remember(TOKEN, shelf.value.token);
       const ids = new Set(shelf.value.items.map((item) => item.id));
+      shelf.value.items.forEach((item) => shelf.stars.set(item.id, item.favourite));
+      canvases.forEach((redraw) => redraw());
       shelf.chosen = new Set([...shelf.chosen].filter((id) => ids.has(id)));
       shelf.draw();
       if (shelf.value.note) say(shelf.value.note);
@@ -767,9 +826,11 @@ window.imaginarium = (() => {
     for (const button of document.querySelectorAll("[data-tab]")) button.ariaSelected = String(button.dataset.tab === name);
   }
 
-  const KEYS = [["Enter", "Make"], ["Esc", "Stop, or back to all pictures"], ["← →", "Previous and next picture"],
+  const KEYS = [["Enter", "Make"], ["Esc", "Stop, or back to all pictures"], ["← →", "Previous and next picture"], ["B", "Back to the dream before"],
     ["Z", "Undo what was done in the gallery"], ["Shift Z", "Do it again"], ["F", "Mark as a favourite"],
     ["Shift F", "The picture in full screen"], ["D", "Download the picture"], ["Del", "Move to the trash"], ["?", "All keys"]];
+
+  const star = (item) => (item && item.star ? item.star.click() : favourite([item]));
 
   function showKeys() {
     dialog("Keys", make("dl", { className: "keys" }, ...KEYS.flatMap(([key, does]) =>
@@ -785,12 +846,13 @@ window.imaginarium = (() => {
   }
 
   const ACTIONS = {
+    b: () => press(".trail-back"),
     Enter: () => press(".make-button"),
     Escape: () => closeViewer() || (shelf.choosing ? choose(false) : press(".stop-button")),
     ArrowLeft: () => step(-1),
     ArrowRight: () => step(1),
     f: (event) => (event.shiftKey ? toggleFull()
-      : favourite(shelf.choosing ? shelf.value.items.filter((item) => shelf.chosen.has(item.id)) : [currentItem()])),
+      : shelf.choosing ? favourite(shelf.value.items.filter((item) => shelf.chosen.has(item.id))) : star(meantItem())),
     d: () => take(currentItem()),
     z: (event) => edit(event.shiftKey ? "redo" : "undo"),
     Delete: remove,

@@ -30,7 +30,9 @@ def drawn(kind: str, elem_id: str, *events: str, value: Any = None) -> gr.HTML:
     """
     names = " ".join(f"'{event}'" for event in events)  # gradio knows an event by its quoted name in the script
     script = f"imaginarium.{kind}(element, {{ trigger, watch, props }}); /* {names} */"
-    return gr.HTML(value, html_template="<!-- -->", js_on_load=script, apply_default_css=False, elem_id=elem_id)
+    return gr.HTML(
+        value, html_template="<!-- -->", js_on_load=script, apply_default_css=False, elem_id=elem_id, elem_classes=f"drawn-{kind}"
+    )
 
 
 def served(data: bytes, name: str) -> dict[str, Any]:

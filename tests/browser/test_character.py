@@ -79,9 +79,9 @@ def test_sheet_and_zip(visit, tmp_path):
     for box in range(2):
         visitor.page.locator("#animals input").nth(box).check(force=True)
     visitor.make()
-    with Image.open(save(visitor, lambda: visitor.page.click("#get-sheet"), tmp_path)) as sheet:
+    with Image.open(save(visitor, lambda: visitor.page.click(".get-sheet"), tmp_path)) as sheet:
         assert sheet.width > sheet.height
-    names = names_of(save(visitor, lambda: visitor.page.click("#get-zip"), tmp_path))
+    names = names_of(save(visitor, lambda: visitor.page.click(".get-zip"), tmp_path))
     assert {"README.txt", "recipes.json", "sheet-1.png"} < names and len(names) == 5
 
 

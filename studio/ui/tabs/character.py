@@ -91,7 +91,7 @@ class CharacterTab:
         animals = gr.CheckboxGroup([], show_label=False, elem_id="animals", elem_classes="chips", container=False)
         strength = gr.Slider(
             0, MAX_STRENGTH, 1.0, step=0.05, label="How far", info="0 is the photo, 1 the animal, beyond it a caricature",
-            elem_id="strength", buttons=["reset"],
+            elem_id="strength", elem_classes="dial", buttons=["reset"],
         )  # fmt: skip
         with gr.Accordion("More", open=False, elem_classes="more"):
             paste = gr.Checkbox(False, label="Put it back into the photo", info="Each result takes its place in the picture")
