@@ -47,8 +47,8 @@ class Offer:
         with gr.Column(visible=False, elem_classes="pull-offer") as self._box:
             self._words = gr.HTML("", apply_default_css=False)
             with gr.Row(elem_classes="action-row"):
-                self.pull = gr.Button("Pull", elem_classes=["stop-button", "pull-button"])
-                self.stop = gr.Button("Stop", elem_classes=["stop-button", "pull-stop"], visible=False)
+                self.pull = gr.Button("Pull", elem_classes=["quiet-button", "stop-button", "pull-button"])
+                self.stop = gr.Button("Stop", elem_classes=["quiet-button", "stop-button", "pull-stop"], visible=False)
         self.outputs = [self._box, self._words, self.pull, self.stop]
 
     def show(self, desk: Desk, said: str = "", error: bool = False) -> dict[Any, Any]:
@@ -56,7 +56,8 @@ class Offer:
         cards = pullable(self._backstage, desk.wanted)
         names = " and ".join(card.id for card in cards)
         kind = "note error" if error else "note"
-        words = said or f"{'Its network' if len(cards) == 1 else 'Its networks'} {names} {'is' if len(cards) == 1 else 'are'} not on this machine."
+        lack = f"Its network {names} is" if len(cards) == 1 else f"Its networks {names} are"
+        words = said or f"{lack} not on this machine."
         label = names if len(cards) == 1 else f"{len(cards)} networks"
         return {
             self._box: gr.Column(visible=bool(cards)),
@@ -68,7 +69,7 @@ class Offer:
     def progress(self, done: int, total: int) -> dict[Any, Any]:
         """How far the pull is, in bytes, with the button that stops it."""
         words = f"Pulling: {_megabytes(done)} of {_megabytes(total)} MB"
-        bar = f'<progress max="{total}" value="{done}" style="width: 100%; accent-color: var(--accent)"></progress>'
+        bar = f'<progress max="{total}" value="{done}" style="width: 100%; height: 8px; accent-color: var(--accent)"></progress>'
         return {
             self._words: f'<p class="note" role="status">{words}</p>{bar}',
             self.pull: gr.Button(visible=False),
@@ -265,4 +266,3 @@ def _arrived(arrival: Any) -> tuple[str, str]:
     except (TypeError, ValueError, AttributeError):
         return "", ""
     return token if isinstance(token, str) else "", link if isinstance(link, str) else ""
-

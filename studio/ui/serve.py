@@ -163,14 +163,14 @@ def _launch(page: gr.Blocks, settings: Settings) -> None:
     """Opens the port. Raises ``OSError`` if that is impossible."""
     from starlette.middleware import Middleware
 
-    from studio.ui.guard import OnlyHere
+    from studio.ui.guard import KeepFiles, OnlyHere
     from studio.ui.shell import look
 
     page.launch(
         server_name=f"[{settings.host}]" if ":" in settings.host else settings.host,  # as in an address
         server_port=settings.port,
         auth=list(settings.auth) or None,
-        app_kwargs={"middleware": [Middleware(OnlyHere)] if settings.personal else []},
+        app_kwargs={"middleware": [*([Middleware(OnlyHere)] if settings.personal else []), Middleware(KeepFiles)]},
         prevent_thread_lock=True,
         quiet=True,
         inbrowser=False,

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 from skimage import data
 
 from studio.core.images import to_png
@@ -51,13 +51,15 @@ def studio(tmp_path_factory) -> Iterator[str]:
 
 
 @contextmanager
-def running_studio(folder: Path, *flags: str, port: int | None = None) -> Iterator[str]:
-    """The real front door where animals are shipped, else stand-ins for them; ``folder`` keeps what it keeps."""
+def running_studio(
+    folder: Path, *flags: str, port: int | None = None, stand_ins: bool = False, **environment: str
+) -> Iterator[str]:
+    """The real front door where animals are shipped, else (or on request) stand-ins for them; ``folder`` keeps what it keeps."""
     port = port or free_port()
-    shipped = default_registry().list_models(task="translate")
-    command = ["app.py"] if shipped else ["tests/browser/studio_app.py", str(folder / "stand-ins")]
+    stand_ins = stand_ins or not default_registry().list_models(task="translate")
+    command = ["tests/browser/studio_app.py", str(folder / "stand-ins")] if stand_ins else ["app.py"]
     command = [sys.executable, *command, *flags, "--port", str(port)]
-    environment = {**os.environ, "IMAGINARIUM_DATA": str(folder / "data")}
+    environment = {**os.environ, "IMAGINARIUM_DATA": str(folder / "data"), **environment}
     path = folder / "studio.log"
     with path.open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment)
@@ -84,11 +86,16 @@ def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+    with sync_playwright() as playwright, chromium(playwright) as browser:
         yield browser
-        browser.close()
+
+
+@contextmanager
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+    yield browser
+    browser.close()
 
 
 class Visitor:

@@ -21,7 +21,7 @@ def main() -> None:
     from tests.ui.stand_ins import stand_in_store
 
     folder.mkdir(parents=True, exist_ok=True)
-    store = stand_in_store(folder)
+    store = stand_in_store(folder, on_hub=True)
     workspaces = Workspaces(public=settings.public)
     serve(Backstage(lambda: Engine("cpu", store=store), workspaces, store.registry, settings.personal), settings)
 

@@ -20,10 +20,16 @@ from studio.core.registry import PRETRAINED, Card, Registry, build, default_regi
 from studio.core.workspace import Workspaces
 from studio.pipelines.character import PAPER_ANIMALS
 from studio.ui.session import Backstage
+from tests.tiny import COMMIT
+
+HUB_REPO = "studio/stand-ins"
 
 
-def stand_in_store(folder: Path, animals: tuple[str, ...] = PAPER_ANIMALS) -> CheckpointStore:
-    """A store in ``folder`` with the studio's landmark network and a small untrained network per animal."""
+def stand_in_store(folder: Path, animals: tuple[str, ...] = PAPER_ANIMALS, on_hub: bool = False) -> CheckpointStore:
+    """A store in ``folder`` with the studio's landmark network and a small untrained network per animal.
+
+    ``on_hub``: the animals' cards say that they are in ``HUB_REPO``, too.
+    """
     registry = Registry(folder / "index.json")
     card = default_registry().card(LANDMARKS)
     shutil.copy(PRETRAINED / card.file, folder)
@@ -34,7 +40,8 @@ def stand_in_store(folder: Path, animals: tuple[str, ...] = PAPER_ANIMALS) -> Ch
         config = {"ngf": 8, "n_blocks": 1}
         domains = ("face", animal)
         card = Card(name, "cyclegan", "translate", 64, f"{name}.safetensors", "", 0, "none", domains, "head", config, study=study)
-        registry.add(_untrained(card, folder, seed))
+        hub = {"repo_id": HUB_REPO, "revision": COMMIT, "filename": card.file} if on_hub else None
+        registry.add(replace(_untrained(card, folder, seed), hub=hub))
     registry.save()
     return CheckpointStore(registry, folder, folder / "cache")
 

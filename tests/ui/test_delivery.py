@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import gradio as gr
 import numpy as np
 import pytest
 
+from studio.core.checkpoints import CheckpointError
 from studio.core.engine import Engine
 from studio.core.images import Photo
 from studio.core.recipe import Recipe, RecipeError
 from studio.core.workspace import Workspaces
-from studio.ui.delivery import missing_networks, origin_of, pullable, recipe_of
+from studio.ui.delivery import _stop_pull, missing_networks, origin_of, pullable, recipe_of
 from studio.ui.session import Backstage, Desk, Slot
 from studio.ui.tabs.character import CharacterTab
+from tests.tiny import HUB
 from tests.ui.stand_ins import stand_in_backstage, stand_in_store
 
 HASH = "0123456789abcdef" * 4
@@ -118,7 +123,7 @@ def test_a_recipe_of_somebody_elses_photo_brings_no_photo(page, backstage):
     assert stranger.slots == [] and "Drop ada.png here" in set_to[tab.outputs[0]]["note"]["text"]
     photo = Photo(np.full((96, 96, 3), 90, np.uint8), HASH, "ada.png")
     stranger.slots = [Slot.of(lambda: photo)]  # and when it is dropped, it takes the eyes of the recipe
-    assert "press Make" in tab._expected_words(stranger)["text"]
+    assert "press Make" in tab._photos.expected_words(stranger, recipe)["text"]
     assert stranger.slots[0].choice == recipe.inputs[0].eyes
 
 
@@ -173,3 +178,128 @@ def test_a_recipe_of_another_tab_says_so(page):
 
 def test_every_kind_that_a_tab_takes_has_its_words():
     assert all(CharacterTab.takes.values()) and {*CharacterTab.gives, *CharacterTab.takes} <= {"photo", "code", "mask", "style"}
+
+
+# -- a network that is not here -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lacking(backstage, monkeypatch):
+    """The lion's card, on a hub and not here, and what is asked of the hub; ``pull`` brings the file or does as told."""
+    store = backstage.engine().store
+    card = backstage.registry.card("cyclegan-lion-64")
+    content, asked = (store.embedded_dir / card.file).read_bytes(), []
+
+    def pull(wanted, progress):
+        asked.append(wanted.id)
+        progress(wanted.size // 2, wanted.size)
+        (store.embedded_dir / wanted.file).write_bytes(content)
+
+    monkeypatch.setattr(store, "pull", pull)
+    backstage.registry.add(replace(card, hub=HUB))
+    (store.embedded_dir / card.file).unlink()
+    yield backstage.registry.card(card.id), asked
+    (store.embedded_dir / card.file).write_bytes(content)
+    backstage.registry.add(card)
+
+
+def offered(tab, set_to) -> tuple[bool, str, str]:
+    """Is the offer to be seen, what does it say, and what stands on its button?"""
+    box, words, pull, _ = (set_to[output] for output in tab.offer.outputs)
+    return box.visible, words, pull.value
+
+
+def recipe_naming(card, sha256=None) -> Recipe:
+    settings = {"animals": ["lion"], "strength": 0.5}
+    return Recipe(tab="character", verb="translate", parameters=settings, checkpoints={card.id: sha256 or card.sha256})
+
+
+def test_a_network_that_is_not_here_is_offered_pulled_and_the_recipe_restored(page, lacking):
+    tab, delivery = page
+    (card, asked), desk = lacking, Desk()
+    shown, words, button = offered(tab, brought(delivery._paste(desk, event(text=recipe_naming(card).to_json()))))
+    assert shown and card.id in words and button == f"Pull {card.id} (0.1 MB)" and not asked
+    desk.slots = []
+    set_to = brought(delivery._pull(tab.offer, desk))
+    assert asked == [card.id] and not offered(tab, set_to)[0]
+    assert set_to[tab.outputs[3]] == 0.5 and "restored" in set_to[tab.outputs[0]]["note"]["text"]
+    assert set_to[delivery._courier]["tab"] == "character"
+
+
+def test_another_version_is_named_after_the_pull(page, lacking):
+    tab, delivery = page
+    desk = Desk()
+    brought(delivery._paste(desk, event(text=recipe_naming(lacking[0], HASH).to_json())))
+    set_to = brought(delivery._pull(tab.offer, desk))
+    assert "another version" in set_to[tab.outputs[0]]["note"]["text"] and not offered(tab, set_to)[0]
+
+
+def test_a_pull_that_fails_says_why_and_can_be_tried_again(page, lacking, monkeypatch, backstage):
+    tab, delivery = page
+    desk = Desk()
+    brought(delivery._paste(desk, event(text=recipe_naming(lacking[0]).to_json())))
+
+    def fail(card, progress):
+        raise CheckpointError("The network <b>is</b> down: try again.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(backstage.engine().store, "pull", fail)
+        set_to = brought(delivery._pull(tab.offer, desk))
+    shown, words, button = offered(tab, set_to)
+    assert shown and "&lt;b&gt;is&lt;/b&gt; down" in words and "error" in words and button.startswith("Pull")
+    assert tab.outputs[3] not in set_to  # the settings stay restored
+    assert not offered(tab, brought(delivery._pull(tab.offer, desk)))[0]
+
+
+def test_a_stopped_pull_leaves_everything_as_it_was(page, lacking):
+    tab, delivery = page
+    desk = Desk()
+    brought(delivery._paste(desk, event(text=recipe_naming(lacking[0]).to_json())))
+    steps = delivery._pull(tab.offer, desk)
+    next(steps)
+    _stop_pull(desk)
+    set_to = brought(steps)
+    assert "Stopped" in offered(tab, set_to)[1] and tab.outputs[3] not in set_to
+
+
+def test_what_was_restored_meanwhile_stays(page, lacking):
+    tab, delivery = page
+    desk = Desk()
+    brought(delivery._paste(desk, event(text=recipe_naming(lacking[0]).to_json())))
+    steps = delivery._pull(tab.offer, desk)
+    next(steps)
+    brought(delivery._paste(desk, event(text=Recipe(tab="character", verb="translate").to_json())))
+    assert tab.outputs[3] not in brought(steps)
+
+
+@pytest.mark.parametrize("name", ["cyclegan-evil-64", "lion.safetensors", "hub.example", "cyclegan-lion-64.."])
+def test_a_name_that_is_no_card_of_ours_is_never_pulled(page, lacking, name):
+    tab, delivery = page
+    desk = Desk()
+    recipe = Recipe(tab="character", verb="translate", checkpoints={name: HASH})
+    set_to = brought(delivery._paste(desk, event(text=recipe.to_json())))
+    assert not offered(tab, set_to)[0] and "does not know" in set_to[tab.outputs[0]]["note"]["text"]
+    brought(delivery._pull(tab.offer, desk))
+    assert lacking[1] == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"checkpoints": {"https://evil.example/lion": HASH}},
+        {"checkpoints": {"owner/lion": HASH}},
+        {"checkpoints": {"../../etc/passwd": HASH}},
+        {"checkpoints": {"C:\\\\lion": HASH}},
+        {"checkpoints": {"cyclegan-lion-64": {"repo_id": "evil/lion", "revision": "main", "filename": "x"}}},
+        {"checkpoints": {"cyclegan-lion-64": "https://evil.example/x"}},
+        {"hub": {"repo_id": "evil/lion", "revision": "0" * 40, "filename": "x"}},
+    ],
+    ids=range(7),
+)
+def test_a_recipe_cannot_say_where_to_pull_from(page, lacking, more):
+    tab, delivery = page
+    desk = Desk()
+    text = json.dumps({**json.loads(recipe_naming(lacking[0]).to_json()), **more})
+    assert brought(delivery._paste(desk, event(text=text)))[delivery._courier]["note"]["error"]
+    brought(delivery._pull(tab.offer, desk))
+    assert desk.wanted is None and lacking[1] == []

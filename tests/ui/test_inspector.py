@@ -71,3 +71,13 @@ def test_a_result_of_a_tab_that_is_not_here_can_be_looked_at_only(gallery):
 def test_nothing_is_told_about_what_is_not_there(gallery, item_id):
     with pytest.raises(GalleryError):
         details(gallery, Desk(), item_id, TABS)
+
+
+def test_what_was_said_when_it_was_made_is_told_again(gallery):
+    words = [{"text": "a face is still found", "figure": "", "good": True}]
+    recipe = a_recipe(HASH, "ada.png")
+    said = {"words": words, "study": "It is small.", "animal": "lion", "id": "forged"}
+    item = gallery.add(np.zeros((32, 32, 3), np.uint8), recipe, remarks=said)
+    told = details(gallery, Desk(), item.id, TABS)
+    assert (told["words"], told["study"], told["animal"], told["id"]) == (words, "It is small.", "lion", item.id)
+    assert "words" not in details(gallery, Desk(), keep(gallery, recipe, "Ada").id, TABS)

@@ -9,8 +9,11 @@ import sys
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
 from studio.ui import serve
+from studio.ui.guard import KeepFiles
 
 
 def test_without_flags_only_this_machine_is_served(monkeypatch):
@@ -175,3 +178,14 @@ def test_a_taken_port_is_one_sentence(tmp_path):
 def test_an_address_of_another_machine_is_not_called_a_taken_port():
     words = serve.why_closed(serve.Settings(host="192.0.2.1", port=free_port()))
     assert "taken" not in words and "192.0.2.1" in words and "--host" in words
+
+
+@pytest.mark.parametrize(("path", "kept"), [("/gradio_api/file=/c/a.webp", True), ("/gradio_api/file=gone", False), ("/", False)])
+def test_a_browser_may_keep_pictures_and_nothing_else(path, kept):
+    async def gradio(scope, receive, send):
+        status = 404 if "gone" in scope["path"] else 200
+        await PlainTextResponse("x", status)(scope, receive, send)
+
+    answer = TestClient(KeepFiles(gradio)).get(path)
+    assert ("immutable" in answer.headers.get("Cache-Control", "")) == kept
+    assert not kept or "private" in answer.headers["Cache-Control"]
