@@ -2,45 +2,46 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from studio.core.faces import Crop, FaceError, align, align_centre, find_faces, paste_back
-from studio.core.images import Photo, resize, to_float, to_uint8
+from studio.core.images import Photo
 from studio.core.recipe import Recipe, RecipeInput
-from studio.core.registry import Card, Registry
-from studio.metrics.class_score import ANIMAL_JUDGE, class_probabilities, class_score
+from studio.core.registry import Card
 from studio.metrics.face_score import has_face
+from studio.pipelines.parts import (
+    MAX_STRENGTH,
+    AnimalInfo,
+    Progress,
+    choose_animals,
+    draw_sheet,
+    face_words,
+    is_number,
+    is_whole,
+    read_animals,
+    translate_heads,
+    with_article,
+)
+from studio.pipelines.parts import PAPER_ANIMALS as PAPER_ANIMALS
+from studio.pipelines.parts import animal_label as animal_label
+from studio.pipelines.parts import list_animals as list_animals
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
 
-# The ten of IAN's figure 6 in its order; whatever else the index offers comes after them.
-PAPER_ANIMALS = (
-    "gorilla", "chow_chow", "egyptian_cat", "koala", "lion", "norwegian_elkhound", "panda", "samoyed", "spider", "tiger",
-)  # fmt: skip
-_PROPER_NAMES = {"egyptian_cat": "Egyptian cat", "norwegian_elkhound": "Norwegian elkhound", "samoyed": "Samoyed"}
 FRAMES = ("auto", "centre")
 MAX_PHOTOS = 24
-MAX_STRENGTH = 1.3
 # Full-size results are held in memory until the request ends: 400 megapixels are 1.2 GB.
 MAX_PASTED_PIXELS = 400_000_000
 MIN_EYE_DISTANCE = 2  # px; nothing can be aligned by less
 # Photos per run of a network: large enough to be worth a batch, small enough for the first cells to come at once.
 BATCH = 8
 THUMBNAIL = 96
-# From here on the judge is sure of its animal; below, it is only its best guess.
-SURE = 0.5
-
-# The sheet, in pixels; smaller results are enlarged to the cell so that captions fit.
-CELL, GAP, CAPTION = 128, 6, 22
-PAPER, INK = (250, 250, 250), (40, 40, 40)
 
 Point = tuple[float, float]
 
@@ -102,11 +103,11 @@ class CharacterRequest:
             raise ValueError("Name the animals by their names.")
         if len(set(self.animals)) < len(self.animals):
             raise ValueError("Name each animal once.")
-        if not _is_number(self.strength) or not 0 <= self.strength <= MAX_STRENGTH:
+        if not is_number(self.strength) or not 0 <= self.strength <= MAX_STRENGTH:
             raise ValueError(f"Set the strength between 0 (the photo) and {MAX_STRENGTH} (a caricature).")
         if self.frame not in FRAMES:
             raise ValueError('Set the frame to "auto" (find the face) or "centre" (take the middle of the photo).')
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
+        if not is_whole(self.seed, 2**63):
             raise ValueError("Set the seed to a whole number from 0 on.")
         if self.faces and len(self.faces) != len(self.photos):
             raise ValueError(f"Choose one face for each of the {len(self.photos)} photos, or none at all.")
@@ -115,15 +116,6 @@ class CharacterRequest:
         for index, choice in enumerate(self.faces):
             if choice and choice.eyes and not _inside(choice.eyes, self.photos[index].rgb.shape):
                 raise ValueError(f"The eyes lie outside {_called(self.photos, index)}: click them inside the picture.")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """``done`` of ``total`` cells are there; ``message`` says what happens now."""
-
-    done: int
-    total: int
-    message: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,16 +149,6 @@ class CharacterResult:
     recipe: Recipe
 
 
-@dataclass(frozen=True)
-class AnimalInfo:
-    """An animal there is a network for; ``label`` is its name for people, ``study`` None or why it is weak."""
-
-    name: str
-    label: str
-    card: Card
-    study: str | None
-
-
 @dataclass(frozen=True, eq=False)
 class Person:
     """A face to choose: ``eyes`` and ``box`` (x, y, w, h) in the photo's pixels, ``thumbnail`` uint8 (96, 96, 3)."""
@@ -175,33 +157,6 @@ class Person:
     eyes: tuple[Point, Point]
     box: tuple[float, float, float, float]
     thumbnail: np.ndarray
-
-
-def animal_label(name: str) -> str:
-    """An animal's name for people: "chow_chow" is a chow chow."""
-    return _PROPER_NAMES.get(name, name.replace("_", " "))
-
-
-def with_article(label: str) -> str:
-    """"lion" is a lion, "Egyptian cat" an Egyptian cat."""
-    return f"{'an' if label[0] in 'aeiouAEIOU' else 'a'} {label}"
-
-
-def list_animals(source: Engine | Registry) -> tuple[AnimalInfo, ...]:
-    """The animals that ``source`` (an engine or its registry) has a face-to-animal network for, the paper's ten first.
-
-    Where several networks make the same animal, the one with the highest resolution is meant.
-    """
-    best: dict[str, Card] = {}
-    for card in _registry(source).list_models(task="translate"):
-        if card.family != "cyclegan" or len(card.domains) != 2 or card.domains[0] != "face":
-            continue
-        animal = card.domains[1]
-        if animal not in best or card.resolution > best[animal].resolution:
-            best[animal] = card
-    rank = {name: place for place, name in enumerate(PAPER_ANIMALS)}
-    names = sorted(best, key=lambda name: (rank.get(name, len(rank)), name))
-    return tuple(AnimalInfo(name, animal_label(name), best[name], best[name].study) for name in names)
 
 
 def find_people(engine: Engine, photo: Photo) -> tuple[Person, ...]:
@@ -223,7 +178,7 @@ def translate(engine: Engine, request: CharacterRequest) -> Iterator[Progress | 
         FaceError: before the first cell, if a photo shows no face or not the chosen one.
         CheckpointError: before the first cell, if an animal's weights are missing or damaged.
     """
-    animals = _chosen_animals(engine, request)
+    animals = choose_animals(engine, request.animals)
     pixels = len(animals) * sum(photo.rgb.shape[0] * photo.rgb.shape[1] for photo in request.photos)
     if request.paste and pixels > MAX_PASTED_PIXELS:
         raise ValueError("These full-size results would not fit in memory: choose fewer photos or animals, or smaller photos.")
@@ -289,7 +244,8 @@ def _translate(
                 cells.append(cell)
                 faces.append(face)
                 yield cell
-    sheet = _draw_sheet([info.label for info in animals], _rows(cells, faces, len(request.photos)))
+    # Figure 6 of IAN: a row per person.
+    sheet = draw_sheet(_rows(cells, faces, len(request.photos)), ["photo", *(info.label for info in animals)])
     cells.sort(key=lambda cell: cell.photo_index)
     yield CharacterResult(tuple(cells), sheet, _recipe(request, animals, range(len(request.photos)), eyes))
 
@@ -300,16 +256,13 @@ def _translate_batch(
     """The cells of one animal for some photos, each with its aligned result, uint8 (R, R, 3)."""
     began = time.perf_counter()
     crops = [aligned.get(index, info.card) for index in indices]
-    strength = np.full((len(crops), 1), request.strength, np.float32)
-    output = engine.run(info.card.id, image=np.stack([to_float(crop.image) for crop in crops]), strength=strength)
-    # What is judged is what is shown: eight bits, not the network's floats.
-    faces = [to_uint8(image) for image in output]
-    probabilities, labels = _judge(engine, faces, info.name)
+    faces = translate_heads(engine, info.card, [crop.image for crop in crops], request.strength)
+    readings = read_animals(engine, faces, info.name)
     images = [_finish(request, index, face, crop) for index, face, crop in zip(indices, faces, crops, strict=True)]
     seconds = (time.perf_counter() - began) / len(crops)
     cells = []
     for place, index in enumerate(indices):
-        found = has_face(faces[place])
+        found, reading = has_face(faces[place]), readings[place]
         cell = Translation(
             photo_index=index,
             photo_name=request.photos[index].name,
@@ -317,24 +270,14 @@ def _translate_batch(
             image=images[place],
             crop=crops[place].image,
             face_score=float(found),
-            animal_score=None if labels is None else float(class_score(probabilities, labels, info.name)[place]),
-            verdicts=_verdicts(found, info.name, labels and dict(zip(labels, probabilities[place], strict=True))),
+            animal_score=reading and reading.score,
+            verdicts=(face_words(found), *([reading.words] if reading else [])),
             seconds=seconds,
             recipe=_recipe(request, [info], [index], aligned.eyes),
             study=info.study,
         )
         cells.append((cell, faces[place]))
     return cells
-
-
-def _chosen_animals(engine: Engine, request: CharacterRequest) -> tuple[AnimalInfo, ...]:
-    """The animals asked for, in the order asked; all if none is named."""
-    known = {info.name: info for info in list_animals(engine)}
-    if not known:
-        raise ValueError("This studio has no animals yet: update it, or pull their models.")
-    if unknown := [name for name in request.animals if name not in known]:
-        raise ValueError(f"There is no animal {unknown[0]!r}; there is {', '.join(known)}.")
-    return tuple(known[name] for name in request.animals or known)
 
 
 def _eyes(engine: Engine, request: CharacterRequest, index: int) -> tuple[Point, Point] | None:
@@ -356,25 +299,6 @@ def _eyes(engine: Engine, request: CharacterRequest, index: int) -> tuple[Point,
 
 def _finish(request: CharacterRequest, index: int, face: np.ndarray, crop: Crop) -> np.ndarray:
     return paste_back(request.photos[index].rgb, face, crop) if request.paste else face
-
-
-def _judge(engine: Engine, faces: Sequence[np.ndarray], animal: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """Class probabilities (B, K) and their labels; no labels if no judge knows the animal."""
-    judge = next(iter(_registry(engine).list_models(ANIMAL_JUDGE)), None)
-    if judge is None or animal not in judge.labels:
-        return np.empty((len(faces), 0)), None
-    return class_probabilities(engine, np.stack([to_float(face) for face in faces])), judge.labels
-
-
-def _verdicts(found: bool, animal: str, chances: dict[str, float] | None) -> tuple[str, ...]:
-    """The scores in words; ``chances`` are the judge's probabilities of each of its classes."""
-    face = "a face is still found" if found else "no human face is left"
-    if chances is None:
-        return (face,)
-    wanted, best = with_article(animal_label(animal)), max(chances, key=chances.__getitem__)
-    if best != animal:
-        return face, f"reads as {with_article(animal_label(best))} rather than {wanted}"
-    return face, f"reads as {wanted}" if chances[animal] >= SURE else f"looks most like {wanted}"
 
 
 def _recipe(
@@ -415,36 +339,6 @@ def _rows(cells: Sequence[Translation], faces: Sequence[np.ndarray], photos: int
             row[0] = cell.crop
         row.append(face)
     return rows
-
-
-def _draw_sheet(labels: Sequence[str], rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """Figure 6 of IAN: a caption per column, then a row per person. uint8 (H, W, 3)."""
-    side = max(CELL, *(len(image) for row in rows for image in row))
-    width = GAP + (side + GAP) * (1 + len(labels))
-    sheet = Image.new("RGB", (width, CAPTION + (side + GAP) * len(rows)), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for column, label in enumerate(["photo", *labels]):
-        centre = GAP + column * (side + GAP) + side / 2
-        draw.text((centre, CAPTION / 2), label, INK, _font(label, side), anchor="mm")
-    for row, images in enumerate(rows):
-        for column, image in enumerate(images):
-            corner = GAP + column * (side + GAP), CAPTION + row * (side + GAP)
-            sheet.paste(Image.fromarray(resize(image, side)), corner)
-    return np.asarray(sheet)
-
-
-def _font(label: str, width: int) -> ImageFont.FreeTypeFont:
-    """The largest of three sizes at which the caption fits its column."""
-    fonts = [ImageFont.load_default(size) for size in (14, 12, 10)]
-    return next((font for font in fonts if font.getlength(label) <= width), fonts[-1])
-
-
-def _registry(source: Any) -> Registry:
-    return source if isinstance(source, Registry) else source.registry
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _called(photos: Sequence[Photo], index: int) -> str:

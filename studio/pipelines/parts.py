@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from studio.core.images import resize, to_float
+from studio.core.images import resize, to_float, to_uint8
 from studio.core.registry import Card, Registry
 from studio.metrics.class_score import ANIMAL_JUDGE, class_probabilities, class_score
 
@@ -27,7 +27,7 @@ MAX_STRENGTH = 1.3
 SURE = 0.5
 
 # Sheets, in pixels; smaller pictures are enlarged to the cell so that captions fit.
-CELL, GAP, CAPTION = 128, 6, 22
+CELL, GAP, CAPTION, LINE = 128, 6, 22, 17
 PAPER, INK = (250, 250, 250), (40, 40, 40)
 
 
@@ -87,7 +87,25 @@ def list_animals(source: Engine | Registry) -> tuple[AnimalInfo, ...]:
     )
 
 
-def finest(cards: Any) -> dict[tuple[str, ...], Card]:
+def choose_animals(source: Engine | Registry, names: Sequence[str] = ()) -> tuple[AnimalInfo, ...]:
+    """The animals of these names, in their order; all if none is named. Raises ``ValueError``, listing those there are."""
+    known = {info.name: info for info in list_animals(source)}
+    if not known:
+        raise ValueError("This studio has no animals yet: update it, or pull their models.")
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"There is no animal {unknown[0]!r}; there is {', '.join(known)}.")
+    return tuple(known[name] for name in names or known)
+
+
+def translate_heads(engine: Engine, card: Card, heads: Sequence[np.ndarray], strength: float) -> list[np.ndarray]:
+    """Heads, uint8 (R, R, 3) in the card's frame and resolution, as its animal, uint8 (R, R, 3) (IAN, section 3.2)."""
+    amounts = np.full((len(heads), 1), strength, np.float32)
+    output = engine.run(card.id, image=np.stack([to_float(head) for head in heads]), strength=amounts)
+    # Eight bits, not the network's floats: what is judged is what is shown.
+    return [to_uint8(image) for image in output]
+
+
+def finest(cards: Iterable[Card]) -> dict[tuple[str, ...], Card]:
     """Of the cards of each domain the one with the highest resolution."""
     best: dict[tuple[str, ...], Card] = {}
     for card in cards:
@@ -161,13 +179,14 @@ def draw_sheet(
         rows: pictures, each uint8 (R, R, 3).
         header: a caption above each column.
         notes: per row a caption below each picture.
-        footer: a line below all.
+        footer: a text below all.
     """
     side = max(CELL, *(len(image) for row in rows for image in row))
     top, below = CAPTION if header else GAP, CAPTION if notes else GAP
     columns = max(len(row) for row in rows)
-    height = top + (side + below) * len(rows) + (CAPTION if footer else 0)
-    sheet = Image.new("RGB", (GAP + (side + GAP) * columns, height), PAPER)
+    width, body = GAP + (side + GAP) * columns, top + (side + below) * len(rows)
+    lines = _wrapped(footer, width - 2 * GAP)
+    sheet = Image.new("RGB", (width, body + LINE * len(lines)), PAPER)
     draw = ImageDraw.Draw(sheet)
 
     def write(text: str, column: int, y: float) -> None:
@@ -181,9 +200,24 @@ def draw_sheet(
             sheet.paste(Image.fromarray(resize(image, side)), (GAP + column * (side + GAP), y))
         for column, text in enumerate(notes[row] if notes else ()):
             write(text, column, y + side + below / 2)
-    if footer:
-        draw.text((sheet.width / 2, height - CAPTION / 2), footer, INK, _font(footer, sheet.width - 2 * GAP), anchor="mm")
+    for place, line in enumerate(lines):
+        draw.text((GAP, body + LINE * place), line, INK, _footer_font())
     return np.asarray(sheet)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most ``width`` px."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and _footer_font().getlength(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def _footer_font() -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(12)
 
 
 def _font(label: str, width: int) -> ImageFont.FreeTypeFont:

@@ -12,23 +12,22 @@ from skimage import data
 from studio.core.checkpoints import CheckpointError
 from studio.core.engine import Engine
 from studio.core.faces import Face, FaceError, align
-from studio.core.images import Photo, to_float
+from studio.core.images import Photo, resize, to_float
 from studio.core.recipe import Recipe
 from studio.core.registry import default_registry
 from studio.metrics.face_score import has_face
-from studio.pipelines import character
+from studio.pipelines import character, parts
 from studio.pipelines.character import (
     BATCH,
     CharacterRequest,
     CharacterResult,
     FaceChoice,
-    Progress,
     Translation,
     find_people,
-    list_animals,
     request_from_recipe,
     translate,
 )
+from studio.pipelines.parts import Progress, list_animals
 from tests.fakes import JUDGE, FakeEngine, translator
 
 EYES = ((204.5, 101.5), (247.5, 104.0))  # of the astronaut, px
@@ -97,29 +96,6 @@ def test_a_choice_is_one_face(arguments):
 
 def test_a_face_on_its_head_keeps_its_left_eye_on_the_right():
     assert FaceChoice(eyes=EYES[::-1]).eyes == EYES[::-1]
-
-
-# --- the animals ------------------------------------------------------------------------------------------------------
-
-
-def test_animals_come_in_the_papers_order_with_their_finest_network(tmp_path):
-    others = [
-        translator("lion", 64),
-        translator("lion", 128, domains=("lion", "face")),
-        replace(translator("panda"), family="munit"),
-        replace(translator("koala"), task="judge"),
-    ]
-    lesser = [translator("lion", 32), translator("fox"), translator("gorilla"), translator("chow_chow")]
-    engine = FakeEngine(tmp_path, lesser + others)
-    found = list_animals(engine)
-    assert [(info.name, info.label) for info in found] == [
-        ("gorilla", "gorilla"),
-        ("chow_chow", "chow chow"),
-        ("lion", "lion"),
-        ("fox", "fox"),
-    ]
-    assert found[2].card.resolution == 64
-    assert list_animals(engine.registry) == found
 
 
 def test_an_unknown_animal_lists_those_there_are_before_anything_runs(engine):
@@ -249,30 +225,17 @@ def test_scores_are_the_metrics_and_verdicts_are_words(engine, faces):
         for name in ("lion", "egyptian_cat", "spider")
     )
     assert lion.face_score == float(has_face(lion.image))
-    logits = engine.run("judge-animal", image=to_float(character.resize(lion.image, 8))[None])["logits"][0]
+    logits = engine.run("judge-animal", image=to_float(resize(lion.image, 8))[None])["logits"][0]
     assert lion.animal_score == pytest.approx(np.exp(logits[0]) / np.exp(logits).sum(), abs=0.05)
     assert cat.verdicts[1] == "reads as a lion rather than an Egyptian cat"
     assert spider.animal_score is None and len(spider.verdicts) == 1  # the judge knows no spiders
     assert spider.study == "only 48 pictures" and lion.study is None
 
 
-@pytest.mark.parametrize(
-    "chances, verdict",
-    [
-        ({"lion": 0.9, "tiger": 0.1}, "reads as a lion"),
-        ({"lion": 0.4, "tiger": 0.3, "panda": 0.3}, "looks most like a lion"),
-        ({"lion": 0.4, "egyptian_cat": 0.6}, "reads as an Egyptian cat rather than a lion"),
-    ],
-)
-def test_verdicts(chances, verdict):
-    assert character._verdicts(True, "lion", chances) == ("a face is still found", verdict)
-    assert character._verdicts(False, "lion", None) == ("no human face is left",)
-
-
 def test_the_sheet_has_a_row_per_person_and_a_column_per_animal(engine, faces):
     grey = photo("bob.jpg", "b", np.full((300, 300, 3), 90, np.uint8))
     result = run(engine, CharacterRequest((photo(), grey), ("lion", "fox")))
-    side, gap, caption = character.CELL, character.GAP, character.CAPTION
+    side, gap, caption = parts.CELL, parts.GAP, parts.CAPTION
     assert result.sheet.shape == (caption + 2 * (side + gap), gap + 3 * (side + gap), 3)
     second = caption + side + gap
     assert (result.sheet[second : second + side, gap : gap + side] == 90).all()
