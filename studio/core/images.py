@@ -220,8 +220,8 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         return image
 
 
-def _xmp(source_type: str) -> str:
-    """The packet that tells other programs how the picture was made."""
+def source_xmp(source_type: str = SOURCE_TYPE) -> str:
+    """The XMP packet that tells other programs how a picture was made."""
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -244,7 +244,7 @@ def to_png(rgb: np.ndarray, recipe: Recipe | None = None) -> bytes:
     text = PngImagePlugin.PngInfo()
     text.add_text("Software", "Imaginarium")
     pasted = recipe is not None and recipe.parameters.get("paste") is True
-    text.add_itxt(XMP_KEY, _xmp(COMPOSITE_TYPE if pasted else SOURCE_TYPE))
+    text.add_itxt(XMP_KEY, source_xmp(COMPOSITE_TYPE if pasted else SOURCE_TYPE))
     if recipe is not None:
         text.add_itxt(RECIPE_KEY, recipe.to_json())
     file = io.BytesIO()
