@@ -523,9 +523,8 @@ def _draw_stages(rows: Sequence[Sequence[StageCell]]) -> np.ndarray:
 
 def _alone(request: DreamRequest, index: int) -> DreamRequest:
     """The request that makes one candidate of another: the first of those near it."""
-    if index:
-        request = replace(request, ancestry=(*request.ancestry, (request.seed, index, STEPS["some"])))
-    return replace(request, count=1)
+    pick = ((request.seed, index, STEPS["some"]),) if index else ()
+    return replace(request, count=1, ancestry=request.ancestry + pick)
 
 
 def _recipe(verb: str, request: DreamRequest, cards: Sequence[Card]) -> Recipe:
