@@ -22,7 +22,7 @@ from studio.core.faces import Face
 from studio.core.images import open_photo
 from studio.core.recipe import Recipe
 from studio.core.registry import default_registry
-from studio.pipelines import character
+from studio.pipelines import character, photos
 from tests.fakes import JUDGE, FakeEngine, translator
 
 EYES = np.array([[204.5, 101.5], [247.5, 104]], np.float32)  # of the astronaut, px
@@ -35,7 +35,7 @@ def studio(tmp_path, monkeypatch):
     fake = FakeEngine(tmp_path, [translator("lion"), translator("fox", study="few pictures"), JUDGE])
     monkeypatch.setattr(engine_module, "Engine", lambda: fake)
     face = Face(EYES, (170, 50, 110, 110), 0.9)
-    monkeypatch.setattr(character, "find_faces", lambda engine, rgb: (face,) if rgb.std() > 0 else ())
+    monkeypatch.setattr(photos, "find_faces", lambda engine, rgb: (face,) if rgb.std() > 0 else ())
     return fake
 
 
@@ -103,7 +103,7 @@ def test_a_picture_is_made_again_from_its_photo_alone(capsys, studio, anna, tmp_
     other = save(tmp_path / "bob.png", data.astronaut()[::-1])
     made = json.loads(run(capsys, "character", anna, other, "--strength", "0.7", "--json").out)
     fox = next(row for row in made["results"] if (row["photo"], row["animal"]) == (str(other), "fox"))
-    monkeypatch.setattr(character, "find_faces", lambda engine, rgb: ())  # the recipe knows the eyes
+    monkeypatch.setattr(photos, "find_faces", lambda engine, rgb: ())  # the recipe knows the eyes
     again = json.loads(run(capsys, "again", fox["path"], anna, other, "--out", tmp_path / "again", "--json").out)
     assert again["exact"] and [(row["photo"], row["animal"]) for row in again["results"]] == [(str(other), "fox")]
     np.testing.assert_array_equal(*(np.asarray(Image.open(row["path"])) for row in (fox, again["results"][0])))

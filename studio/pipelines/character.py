@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from studio.core.faces import Crop, FaceError, align, align_centre, find_faces, paste_back
+from studio.core.faces import Crop, paste_back
 from studio.core.images import Photo
-from studio.core.recipe import Recipe, RecipeInput
-from studio.core.registry import Card
+from studio.core.recipe import Recipe
 from studio.metrics.face_score import has_face
 from studio.pipelines.parts import (
     MAX_STRENGTH,
@@ -30,43 +29,16 @@ from studio.pipelines.parts import (
 from studio.pipelines.parts import PAPER_ANIMALS as PAPER_ANIMALS
 from studio.pipelines.parts import animal_label as animal_label
 from studio.pipelines.parts import list_animals as list_animals
+from studio.pipelines.photos import Crops, Eyes, FaceChoice, check_faces, faces_of, find_eyes, inputs_of, photos_of
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
 
-FRAMES = ("auto", "centre")
 MAX_PHOTOS = 24
 # Full-size results are held in memory until the request ends: 400 megapixels are 1.2 GB.
 MAX_PASTED_PIXELS = 400_000_000
-MIN_EYE_DISTANCE = 2  # px; nothing can be aligned by less
 # Photos per run of a network: large enough to be worth a batch, small enough for the first cells to come at once.
 BATCH = 8
-THUMBNAIL = 96
-
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class FaceChoice:
-    """Which face of a photo is meant: one of those found (``index`` 0 is the largest) or its eyes, (x, y) in the photo's pixels.
-
-    The eyes are the left and the right one as one looks at the upright face; in a photo that stands on its head the left one
-    lies on the right.
-
-    Raises:
-        ValueError: neither or both are given, or they cannot be a face.
-    """
-
-    index: int | None = None
-    eyes: tuple[Point, Point] | None = None
-
-    def __post_init__(self) -> None:
-        if (self.index is None) == (self.eyes is None):
-            raise ValueError("Choose a face either by its number or by its two eyes.")
-        if self.eyes is not None:
-            object.__setattr__(self, "eyes", _two_eyes(self.eyes))
-        elif not isinstance(self.index, int) or self.index < 0:
-            raise ValueError("Faces are numbered from 1: choose one of those found in the photo.")
 
 
 @dataclass(frozen=True)
@@ -105,17 +77,9 @@ class CharacterRequest:
             raise ValueError("Name each animal once.")
         if not is_number(self.strength) or not 0 <= self.strength <= MAX_STRENGTH:
             raise ValueError(f"Set the strength between 0 (the photo) and {MAX_STRENGTH} (a caricature).")
-        if self.frame not in FRAMES:
-            raise ValueError('Set the frame to "auto" (find the face) or "centre" (take the middle of the photo).')
         if not is_whole(self.seed, 2**63):
             raise ValueError("Set the seed to a whole number from 0 on.")
-        if self.faces and len(self.faces) != len(self.photos):
-            raise ValueError(f"Choose one face for each of the {len(self.photos)} photos, or none at all.")
-        if self.frame == "centre" and any(self.faces):
-            raise ValueError('A chosen face needs the frame "auto"; with "centre" the middle of the photo is taken.')
-        for index, choice in enumerate(self.faces):
-            if choice and choice.eyes and not _inside(choice.eyes, self.photos[index].rgb.shape):
-                raise ValueError(f"The eyes lie outside {_called(self.photos, index)}: click them inside the picture.")
+        check_faces(self.photos, self.faces, self.frame)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,25 +113,6 @@ class CharacterResult:
     recipe: Recipe
 
 
-@dataclass(frozen=True, eq=False)
-class Person:
-    """A face to choose: ``eyes`` and ``box`` (x, y, w, h) in the photo's pixels, ``thumbnail`` uint8 (96, 96, 3)."""
-
-    index: int
-    eyes: tuple[Point, Point]
-    box: tuple[float, float, float, float]
-    thumbnail: np.ndarray
-
-
-def find_people(engine: Engine, photo: Photo) -> tuple[Person, ...]:
-    """The faces of a photo to choose from, largest first; empty if there is none."""
-    faces = find_faces(engine, photo.rgb)
-    return tuple(
-        Person(index, _two_eyes(face.eyes), tuple(map(float, face.box)), align(photo.rgb, face.eyes, "portrait", THUMBNAIL).image)
-        for index, face in enumerate(faces)
-    )
-
-
 def translate(engine: Engine, request: CharacterRequest) -> Iterator[Progress | Translation | CharacterResult]:
     """Turns every person into every animal (IAN, section 3.2): yields cells as they are ready, the result last.
 
@@ -193,37 +138,17 @@ def request_from_recipe(recipe: Recipe, photos: Sequence[Photo]) -> CharacterReq
     """
     if (recipe.tab, recipe.verb) != ("character", "translate"):
         raise ValueError(f"This picture was made on the tab {recipe.tab}: use it there.")
-    at_hand = {photo.sha256: photo for photo in photos}
-    for source in recipe.inputs:
-        if source.sha256 not in at_hand:
-            raise ValueError(_missing(source, photos))
     settings = recipe.parameters
     animals = settings.get("animals", [])
     return CharacterRequest(
-        photos=tuple(at_hand[source.sha256] for source in recipe.inputs),
+        photos=photos_of(recipe, photos),
         animals=tuple(animals) if isinstance(animals, list) else (animals,),
         strength=settings.get("strength", 1.0),
-        faces=tuple(source.eyes and FaceChoice(eyes=source.eyes) for source in recipe.inputs),
+        faces=faces_of(recipe),
         frame=settings.get("frame", "auto"),
         paste=settings.get("paste") is True,
         seed=recipe.seed,
     )
-
-
-class _Crops:
-    """The aligned crops of a request, each cut once: a face in a large photo costs more to cut out than to translate."""
-
-    def __init__(self, photos: Sequence[Photo], eyes: Sequence[tuple[Point, Point] | None]):
-        self.photos, self.eyes = photos, eyes
-        self._cut: dict[tuple[int, str, int], Crop] = {}
-
-    def get(self, index: int, card: Card) -> Crop:
-        """The crop of a photo as the card's network takes it; the photo's middle where there are no eyes."""
-        key = index, card.frame, card.resolution
-        if key not in self._cut:
-            rgb, eyes = self.photos[index].rgb, self.eyes[index]
-            self._cut[key] = align_centre(rgb, card.resolution) if eyes is None else align(rgb, np.asarray(eyes), *key[1:])
-        return self._cut[key]
 
 
 def _translate(
@@ -231,10 +156,10 @@ def _translate(
 ) -> Iterator[Progress | Translation | CharacterResult]:
     total = len(request.photos) * len(animals)
     yield Progress(0, total, "Looking for faces" if request.frame == "auto" else "Taking the middle of the photos")
-    eyes = [_eyes(engine, request, index) for index in range(len(request.photos))]
+    eyes = find_eyes(engine, request.photos, request.faces, request.frame)
     for info in animals:
         engine.fetch(info.card.id)  # a damaged file is said now, not after half of the animals
-    crops = _Crops(request.photos, eyes)
+    crops = Crops(request.photos, eyes)
     cells: list[Translation] = []
     faces: list[np.ndarray] = []
     for info in animals:
@@ -251,11 +176,11 @@ def _translate(
 
 
 def _translate_batch(
-    engine: Engine, request: CharacterRequest, aligned: _Crops, info: AnimalInfo, indices: range
+    engine: Engine, request: CharacterRequest, aligned: Crops, info: AnimalInfo, indices: range
 ) -> list[tuple[Translation, np.ndarray]]:
     """The cells of one animal for some photos, each with its aligned result, uint8 (R, R, 3)."""
     began = time.perf_counter()
-    crops = [aligned.get(index, info.card) for index in indices]
+    crops = [aligned.get(index, info.card.frame, info.card.resolution) for index in indices]
     faces = translate_heads(engine, info.card, [crop.image for crop in crops], request.strength)
     readings = read_animals(engine, faces, info.name)
     images = [_finish(request, index, face, crop) for index, face, crop in zip(indices, faces, crops, strict=True)]
@@ -280,32 +205,14 @@ def _translate_batch(
     return cells
 
 
-def _eyes(engine: Engine, request: CharacterRequest, index: int) -> tuple[Point, Point] | None:
-    """Where the eyes of the chosen face are in the photo; None if the middle is taken instead."""
-    if request.frame == "centre":
-        return None
-    choice = request.faces[index] if request.faces else None
-    if choice and choice.eyes:
-        return choice.eyes
-    faces, name = find_faces(engine, request.photos[index].rgb), _called(request.photos, index)
-    wanted = choice.index if choice else 0
-    if not faces:
-        raise FaceError(f"No face was found in {name}: click its two eyes, or use the middle of the photo (frame centre).")
-    if wanted >= len(faces):
-        shown = "one face" if len(faces) == 1 else f"{len(faces)} faces"
-        raise FaceError(f"There is no face {wanted + 1} in {name}, which shows {shown}: choose a number up to {len(faces)}.")
-    return _two_eyes(faces[wanted].eyes)
-
-
 def _finish(request: CharacterRequest, index: int, face: np.ndarray, crop: Crop) -> np.ndarray:
     return paste_back(request.photos[index].rgb, face, crop) if request.paste else face
 
 
 def _recipe(
-    request: CharacterRequest, animals: Sequence[AnimalInfo], indices: Sequence[int], eyes: Sequence[tuple[Point, Point] | None]
+    request: CharacterRequest, animals: Sequence[AnimalInfo], indices: Sequence[int], eyes: Sequence[Eyes | None]
 ) -> Recipe:
     """How to make the cells of these photos and animals again; the eyes are in it, so that no finder has to agree."""
-    photos = request.photos
     return Recipe(
         tab="character",
         verb="translate",
@@ -317,15 +224,8 @@ def _recipe(
         },
         seed=request.seed,
         checkpoints={info.card.id: info.card.sha256 for info in animals},
-        inputs=tuple(RecipeInput(sha256=photos[i].sha256, name=photos[i].name, eyes=eyes[i]) for i in indices),
+        inputs=inputs_of([request.photos[i] for i in indices], [eyes[i] for i in indices]),
     )
-
-
-def _missing(source: RecipeInput, photos: Sequence[Photo]) -> str:
-    name = source.name or "the photo it was made from"
-    if any(photo.name == source.name for photo in photos):
-        return f"This {name} is another picture than the one that the recipe names: give the original {name}."
-    return f"The recipe needs a photo that is not here: give {name} too."
 
 
 def _rows(cells: Sequence[Translation], faces: Sequence[np.ndarray], photos: int) -> list[list[np.ndarray]]:
@@ -339,22 +239,3 @@ def _rows(cells: Sequence[Translation], faces: Sequence[np.ndarray], photos: int
             row[0] = cell.crop
         row.append(face)
     return rows
-
-
-def _called(photos: Sequence[Photo], index: int) -> str:
-    """A photo's name for a message, with its number where the name alone would not tell which one is meant."""
-    name = photos[index].name
-    return name if [photo.name for photo in photos].count(name) == 1 else f"{name} (number {index + 1})"
-
-
-def _two_eyes(eyes: Any) -> tuple[Point, Point]:
-    points = np.asarray(eyes, dtype=np.float64)
-    if points.shape != (2, 2) or not np.isfinite(points).all() or np.hypot(*(points[0] - points[1])) < MIN_EYE_DISTANCE:
-        raise ValueError("Click the two eyes of one face: these are no two places in the picture.")
-    left, right = ((float(x), float(y)) for x, y in points)
-    return left, right
-
-
-def _inside(eyes: tuple[Point, Point], shape: tuple[int, ...]) -> bool:
-    height, width = shape[:2]
-    return all(0 <= x <= width and 0 <= y <= height for x, y in eyes)

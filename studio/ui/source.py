@@ -21,7 +21,7 @@ from studio.ui.session import Backstage, Desk, Eyes, Slot, Table
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
-    from studio.pipelines.character import FaceChoice
+    from studio.pipelines.photos import FaceChoice
 
 # The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
 
@@ -205,7 +205,7 @@ def sent_slot(sent: Parcel) -> Slot:
 
 def with_faces(slot: Slot, engine: Engine) -> Slot:
     """The photo with its faces found, unless it was searched or one is chosen."""
-    from studio.pipelines.character import find_people
+    from studio.pipelines.photos import find_people
 
     if slot.faces is None and slot.choice is None:
         slot.faces = find_people(engine, slot.photo())
@@ -214,7 +214,7 @@ def with_faces(slot: Slot, engine: Engine) -> Slot:
 
 def face_choices(table: Table, engine: Engine) -> tuple[FaceChoice, ...]:
     """The chosen face of each photo by its eyes, so that the recipe needs no finder to agree. Raises ``ValueError``."""
-    from studio.pipelines.character import FaceChoice
+    from studio.pipelines.photos import FaceChoice
 
     for slot in table.slots:
         with_faces(slot, engine)

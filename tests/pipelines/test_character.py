@@ -16,18 +16,17 @@ from studio.core.images import Photo, resize, to_float
 from studio.core.recipe import Recipe
 from studio.core.registry import default_registry
 from studio.metrics.face_score import has_face
-from studio.pipelines import character, parts
+from studio.pipelines import character, parts, photos
 from studio.pipelines.character import (
     BATCH,
     CharacterRequest,
     CharacterResult,
-    FaceChoice,
     Translation,
-    find_people,
     request_from_recipe,
     translate,
 )
 from studio.pipelines.parts import Progress, list_animals
+from studio.pipelines.photos import FaceChoice, find_people
 from tests.fakes import JUDGE, FakeEngine, translator
 
 EYES = ((204.5, 101.5), (247.5, 104.0))  # of the astronaut, px
@@ -46,7 +45,7 @@ def faces(monkeypatch):
         Face(np.array(EYES, np.float32), (170, 50, 110, 110), 0.9),
         Face(np.array([[20, 30], [40, 30]], np.float32), (9, 9, 40, 40), 0.8),
     ]
-    monkeypatch.setattr(character, "find_faces", lambda engine, rgb: tuple(found))
+    monkeypatch.setattr(photos, "find_faces", lambda engine, rgb: tuple(found))
     return found
 
 
@@ -141,7 +140,7 @@ def test_photos_share_a_run_and_a_crowd_is_split(engine, faces):
 
 def test_a_crop_is_cut_once_for_all_animals(engine, faces, monkeypatch):
     cut = []
-    monkeypatch.setattr(character, "align", lambda *args: cut.append(args) or align(*args))
+    monkeypatch.setattr(photos, "align", lambda *args: cut.append(args) or align(*args))
     run(engine, CharacterRequest((photo(),)))
     assert len(cut) == 1
 
@@ -178,7 +177,7 @@ def test_a_photo_without_a_face_stops_before_any_network_runs(engine, faces):
         run(engine, CharacterRequest((photo(),)))
     assert not engine.runs
     centred = run(engine, CharacterRequest((photo(),), ("lion",), frame="centre")).translations[0]
-    np.testing.assert_array_equal(centred.crop, character.align_centre(data.astronaut(), 16).image)
+    np.testing.assert_array_equal(centred.crop, photos.align_centre(data.astronaut(), 16).image)
 
 
 def test_a_damaged_network_stops_before_any_cell(engine, faces, monkeypatch):
