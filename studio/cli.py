@@ -306,40 +306,122 @@ def character(
 
 
 @app.command()
+def sample(
+    generator: Annotated[str, typer.Option(help="dcgan, k-dcgan, began, k-began or flagship.")] = "flagship",
+    animal: Annotated[str | None, typer.Option(help="What a K-GAN imagines, and what --strength makes of the faces.")] = None,
+    count: Annotated[int, typer.Option("--n", help="How many faces.")] = 16,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same faces.")] = 0,
+    truncation: Annotated[float, typer.Option(help="Flagship: 0.3 near the average face, 1 anything goes.")] = 0.7,
+    imagination: Annotated[float, typer.Option(help="K-GANs: 0 the plain GAN, 1 the K-GAN.")] = 1.0,
+    strength: Annotated[float, typer.Option(help="0 the face itself, 1 the animal, up to 1.3 a caricature.")] = 0.0,
+    stages: Annotated[bool, typer.Option("--stages", help="One sheet of samples and what becomes of them.")] = False,
+    out: OutFolder = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Dream up faces that never were, and animals of them; writes a picture for each and a sheet of all."""
+    from studio.pipelines.dream import DreamRequest
+
+    request = DreamRequest(generator, animal and _animal(animal), count, seed, truncation, imagination, strength)
+    _, data = (_make_stages if stages else _make_dreams)(request, out, quiet=as_json)
+    emit(data, as_json, _show_dreams)
+
+
+@app.command()
 def again(
     picture: Annotated[Path, typer.Argument(help="A PNG that the studio saved.")],
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="The photos it was made from.")],
+    photos: Annotated[list[Path] | None, typer.Argument(metavar="[PHOTO...]", help="The photos it was made from.")] = None,
     out: OutFolder = Path("results"),
     as_json: Json = False,
 ) -> None:
     """Make a saved picture again from its recipe; "exact" tells whether the networks are still the same."""
-    from studio.core.images import open_photo
     from studio.core.recipe import Recipe
-    from studio.pipelines.character import request_from_recipe
 
     recipe = Recipe.from_png(picture)
-    at_hand = {photo.sha256: (photo, path) for path in photos for photo in [open_photo(path)]}
-    request = request_from_recipe(recipe, [photo for photo, _ in at_hand.values()])
-    made, data = _make_characters(request, [at_hand[photo.sha256][1] for photo in request.photos], out, quiet=as_json)
+    made, data, show = _make_again(recipe, photos or [], out, quiet=as_json)
     data["exact"] = made.checkpoints == recipe.checkpoints
-    emit(data, as_json, _show_results)
+    emit(data, as_json, show)
+
+
+def _make_again(recipe: Any, photos: Sequence[Path], out: Path, quiet: bool) -> tuple[Any, dict[str, Any], Callable[[Any], None]]:
+    """What the recipe's verb makes: its recipe now, the rows to print and what prints them for people."""
+    from studio.core.images import open_photo
+    from studio.pipelines import character, dream
+
+    makers = {"dream": _make_dreams, "stages": _make_stages}
+    if recipe.tab == "character" and recipe.verb in makers:
+        return *makers[recipe.verb](dream.request_from_recipe(recipe), out, quiet), _show_dreams
+    at_hand = {photo.sha256: (photo, path) for path in photos for photo in [open_photo(path)]}
+    request = character.request_from_recipe(recipe, [photo for photo, _ in at_hand.values()])
+    return *_make_characters(request, [at_hand[photo.sha256][1] for photo in request.photos], out, quiet), _show_results
+
+
+def _make_dreams(request: Any, out: Path, quiet: bool) -> tuple[Any, dict[str, Any]]:
+    """Dreams and saves. Returns the recipe and the rows to print."""
+    from studio.core.images import to_png
+    from studio.pipelines.dream import Candidate, dream
+
+    rows, made = [], "-".join(filter(None, [request.generator, request.animal]))
+    for step in _steps(dream, request, "Waking the networks", quiet):
+        if isinstance(step, Candidate):
+            path = _save_new(out, f"{made}-{request.seed}-{step.index}", to_png(step.image, step.recipe))
+            words = {"verdicts": list(step.verdicts), "study": step.study, "seconds": round(step.seconds, 4)}
+            rows.append({"path": str(path), **_dream_row(request, step), **words})
+    # The last step is the result.
+    return step.recipe, {"results": rows, "sheet": str(_save_new(out, "sheet", to_png(step.sheet, step.recipe)))}
+
+
+def _make_stages(request: Any, out: Path, quiet: bool) -> tuple[Any, dict[str, Any]]:
+    """Makes figure 3 and saves its sheet. Returns the recipe and the rows to print."""
+    from studio.core.images import to_png
+    from studio.pipelines.dream import stage_by_stage
+
+    (result,) = _steps(stage_by_stage, request, "Waking the networks", quiet)
+    rows = [{**_dream_row(request, cell), "stage": cell.stage} for cell in result.cells]
+    return result.recipe, {"results": rows, "sheet": str(_save_new(out, "stages", to_png(result.sheet, result.recipe)))}
+
+
+def _steps(verb: Callable[..., Iterator[Any]], request: Any, label: str, quiet: bool) -> Iterator[Any]:
+    """What a pipeline's verb yields besides its progress, which goes to a bar."""
+    from studio.core.engine import Engine
+    from studio.pipelines.parts import Progress
+
+    with Engine() as engine, step_bar(label, quiet) as report:
+        for step in verb(engine, request):
+            if isinstance(step, Progress):
+                report(step.done, step.total, step.message)
+            else:
+                yield step
+
+
+def _dream_row(request: Any, cell: Any) -> dict[str, Any]:
+    scores = {"face_score": cell.face_score, "animal_score": cell.animal_score, "originality": cell.originality}
+    return {"index": cell.index, "seed": request.seed, "generator": request.generator, "animal": request.animal, **scores}
+
+
+def _show_dreams(data: dict[str, Any]) -> None:
+    rows = [
+        (str(r["index"]), r.get("stage", ""), "; ".join(r.get("verdicts", [])), _figure(r["originality"]), r.get("path", ""))
+        for r in data["results"]
+    ]
+    print_table("Dreams", ("number", "stage", "how it reads", "originality", "file"), rows)
+    _show_sheet(data)
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _make_characters(request: Any, photos: Sequence[Path], out: Path, quiet: bool) -> tuple[Any, dict[str, Any]]:
     """Translates and saves; ``photos`` are the files of the request's photos. Returns the recipe and the rows to print."""
-    from studio.core.engine import Engine
     from studio.core.images import to_png
-    from studio.pipelines.character import Progress, Translation, translate
+    from studio.pipelines.character import Translation, translate
 
     rows = []
-    with Engine() as engine, step_bar("Looking for faces", quiet) as report:
-        for step in translate(engine, request):
-            if isinstance(step, Progress):
-                report(step.done, step.total, step.message)
-            elif isinstance(step, Translation):
-                stem = f"{Path(step.photo_name).stem}-{step.animal}"
-                path = _save_new(out, stem, to_png(step.image, step.recipe))
-                rows.append(_result_row(str(photos[step.photo_index]), step, str(path)))
+    for step in _steps(translate, request, "Looking for faces", quiet):
+        if isinstance(step, Translation):
+            stem = f"{Path(step.photo_name).stem}-{step.animal}"
+            path = _save_new(out, stem, to_png(step.image, step.recipe))
+            rows.append(_result_row(str(photos[step.photo_index]), step, str(path)))
     # The last step is the result.
     return step.recipe, {"results": rows, "sheet": str(_save_new(out, "sheet", to_png(step.sheet, step.recipe)))}
 
@@ -348,10 +430,15 @@ def _animals(names: str) -> tuple[str, ...]:
     """"Chow Chow, lion" as the names of animals; none at all means all of them."""
     if names.strip().lower() == "all":
         return ()
-    wanted = tuple("_".join(name.lower().replace("-", " ").split()) for name in names.split(",") if name.strip())
+    wanted = tuple(_animal(name) for name in names.split(",") if name.strip())
     if not wanted:
         raise ValueError("Name the animals with commas between them, or say all.")
     return wanted
+
+
+def _animal(name: str) -> str:
+    """"Chow Chow" as the animal's name."""
+    return "_".join(name.lower().replace("-", " ").split())
 
 
 def _result_row(photo: str, cell: Any, path: str) -> dict[str, Any]:
@@ -362,6 +449,10 @@ def _result_row(photo: str, cell: Any, path: str) -> dict[str, Any]:
 def _show_results(data: dict[str, Any]) -> None:
     rows = [(r["photo"], r["animal"], "; ".join(r["verdicts"]), r["path"]) for r in data["results"]]
     print_table("Characters", ("photo", "animal", "how it reads", "file"), rows)
+    _show_sheet(data)
+
+
+def _show_sheet(data: dict[str, Any]) -> None:
     print("sheet:", data["sheet"])
     if not data.get("exact", True):
         print("The networks have changed since that picture was made, so this one differs.")
@@ -405,11 +496,12 @@ def evaluate_character(
 ) -> None:
     """Measure the face-to-animal networks on part 9 of the data packs, beside real animals."""
     from studio.core.engine import Engine
+    from studio.pipelines.parts import choose_animals
     from studio.train import evaluate as measure
 
     results = []
     with Engine() as engine, step_bar("Reading the packs", quiet=as_json) as report:
-        cards = _translators(engine.registry, _animals(animals))
+        cards = [info.card for info in choose_animals(engine, _animals(animals))]
         try:
             steps = measure.evaluate_character(engine, cards, data, lambda done, total: report(done, total, "Translating"))
             for figures in steps:
@@ -419,16 +511,6 @@ def evaluate_character(
         except FileNotFoundError as error:
             raise ValueError(str(error)) from error
     emit({"results": results}, as_json, lambda _: print_table("Characters on part 9", *_figure_table(results)))
-
-
-def _translators(registry: Any, animals: tuple[str, ...]) -> list[Any]:
-    """The cards of these animals, of all if none is named. Raises ``ValueError``, listing the names, for one there is not."""
-    from studio.pipelines.character import list_animals
-
-    cards = {info.name: info.card for info in list_animals(registry)}
-    if unknown := [name for name in animals if name not in cards]:
-        raise ValueError(f"There is no animal {unknown[0]!r}; there is {', '.join(cards) or 'none yet'}.")
-    return [cards[name] for name in animals or cards]
 
 
 def _figure_table(results: Sequence[dict[str, Any]]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
