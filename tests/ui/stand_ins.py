@@ -18,7 +18,7 @@ from studio.core.engine import Engine
 from studio.core.faces import LANDMARKS
 from studio.core.registry import PRETRAINED, Card, Registry, build, default_registry
 from studio.core.workspace import Workspaces
-from studio.pipelines.character import PAPER_ANIMALS
+from studio.pipelines.parts import PAPER_ANIMALS
 from studio.ui.session import Backstage
 from tests.tiny import COMMIT
 
