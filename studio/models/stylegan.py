@@ -78,6 +78,21 @@ def _grow(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
+class Mapping(nn.Module):
+    """Latent -> style: a few linear layers (Karras et al. 2019, section 2)."""
+
+    def __init__(self, latent: int, layers: int):
+        super().__init__()
+        self.layers = nn.ModuleList(EqualLinear(latent, latent, rate=0.01) for _ in range(layers))
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """``latent`` (B, L), normal -> style (B, L); only the latent's direction counts."""
+        x = latent * torch.rsqrt(latent.square().mean(1, keepdim=True) + 1e-8)
+        for layer in self.layers:
+            x = _activate(layer(x))
+        return x
+
+
 class Generator(nn.Module):
     """Latent -> style -> picture.
 
@@ -93,17 +108,14 @@ class Generator(nn.Module):
         sizes = [START * 2**k for k in range(int(math.log2(resolution // START)) + 1)]
         channels = [min(most, base // size) for size in sizes]
         self.latent, self.n_styles = latent, 2 * (len(sizes) - 1)
-        self.mapping = nn.ModuleList(EqualLinear(latent, latent, rate=0.01) for _ in range(mapping))
+        self.mapping = Mapping(latent, mapping)
         self.constant = nn.Parameter(torch.randn(1, channels[0], START, START))
         self.blocks = nn.ModuleList(Block(a, b, latent) for a, b in pairwise(channels))
         self.register_buffer("mean_style", torch.zeros(latent))
 
     def map(self, latent: Tensor) -> Tensor:
-        """``latent`` (B, L), normal -> style (B, L); only the latent's direction counts."""
-        x = latent * torch.rsqrt(latent.square().mean(1, keepdim=True) + 1e-8)
-        for layer in self.mapping:
-            x = _activate(layer(x))
-        return x
+        """``latent`` (B, L), normal -> style (B, L)."""
+        return self.mapping(latent)
 
     def truncate(self, style: Tensor, truncation: Tensor) -> Tensor:
         """Styles drawn towards the mean one (Karras et al. 2019, appendix B); ``truncation`` (B, 1), 1 leaves them."""
@@ -117,12 +129,64 @@ class Generator(nn.Module):
             x, picture = block(x, picture, styles[:, 2 * index], styles[:, 2 * index + 1])
         return picture
 
-    def forward(self, latent: Tensor, truncation: Tensor) -> Tensor:
-        """``latent`` (B, L), ``truncation`` (B, 1) -> (B, 3, R, R) in [-1, 1]."""
-        style = self.truncate(self.map(latent), truncation)
-        return self.synthesise(style.unsqueeze(1).expand(-1, self.n_styles, -1)).clamp(-1, 1)
+    def forward(
+        self, latent: Tensor | None = None, truncation: Tensor | None = None, styles: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Makes pictures of latents, or of styles.
+
+        Args:
+            latent: (B, L), normal.
+            truncation: (B, 1) in [0, 1], goes with the latent.
+            styles: (B, n_styles, L), instead of both.
+
+        Returns:
+            "image" (B, 3, R, R) in [-1, 1], and of a latent "style" (B, L), truncated.
+        """
+        if styles is not None:
+            return {"image": self.synthesise(styles).clamp(-1, 1)}
+        style = self.truncate(self.mapping(latent), truncation)
+        image = self.synthesise(style.unsqueeze(1).expand(-1, self.n_styles, -1)).clamp(-1, 1)
+        return {"image": image, "style": style}
+
+
+class Encoder(nn.Module):
+    """A photo's latent as a normal distribution, the posterior of an auto-encoder (Kingma and Welling 2014), and its styles.
+
+    Args:
+        resolution, latent, mapping: the generator's.
+        width: channels of the first layer; they double at each halving up to 256.
+    """
+
+    def __init__(self, resolution: int = 128, latent: int = 256, mapping: int = 2, width: int = 32):
+        super().__init__()
+        halvings = int(math.log2(resolution // START))
+        self.n_styles = 2 * halvings
+        channels = [3, *(min(256, width * 2**k) for k in range(halvings + 1))]
+        strides = [1] + [2] * halvings
+        convs = [nn.Conv2d(a, b, 3, stride, 1) for (a, b), stride in zip(pairwise(channels), strides, strict=True)]
+        self.convs = nn.ModuleList(convs)
+        self.norms = nn.ModuleList(nn.GroupNorm(8, c) for c in channels[1:])
+        self.moments = nn.Linear(channels[-1] * START**2, 2 * latent)
+        self.mapping = Mapping(latent, mapping)
+
+    def posterior(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """``image`` (B, 3, R, R) in [-1, 1] -> mean and logarithm of the variance of its latent, (B, L) each."""
+        x = image
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = F.leaky_relu(norm(conv(x)), 0.2)
+        mean, log_variance = self.moments(x.flatten(1)).chunk(2, 1)
+        return mean, log_variance
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``image`` (B, 3, R, R) in [-1, 1] -> styles (B, n_styles, L), the same for every convolution."""
+        style = self.mapping(self.posterior(image)[0])
+        return style.unsqueeze(1).expand(-1, self.n_styles, -1)
+
+
+PARTS = {"generator": Generator, "encoder": Encoder}
 
 
 @register_model("stylegan")
-def stylegan(**config: int) -> Generator:
-    return Generator(**config)
+def stylegan(part: str = "generator", **config: int) -> nn.Module:
+    """``part`` names which of the two networks: "generator" or "encoder"."""
+    return PARTS[part](**config)

@@ -9,8 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from studio.models.began import LATENT, AutoEncoder, Decoder, reproduction_error
-from studio.train.data import VALIDATION_PARTS, to_unit
-from studio.train.gan import FacesTrainer, read_faces
+from studio.train.gan import FacesTrainer
 from studio.train.loop import Settings, tile
 
 GAMMA = 0.5  # diversity ratio (eq. 4)
@@ -39,8 +38,6 @@ class BEGANTrainer(FacesTrainer):
         }
         self.ready("generator", "critic")
         self.shown = self.latents(40)
-        held_out, _ = read_faces(size, settings.data, VALIDATION_PARTS)
-        self.validation = to_unit(held_out[:12]).to(self.device)
 
     def latents(self, count: int) -> Tensor:
         return self.uniform(count, LATENT)

@@ -25,7 +25,7 @@ from studio.train.began import GAMMA, LAMBDA_K, WIDTHS, Balance
 from studio.train.critics import imagenet_trunk
 from studio.train.cyclegan import read_animal
 from studio.train.data import MODEL_PARTS, to_unit
-from studio.train.gan import FacesTrainer, fooled, hinge
+from studio.train.gan import FacesTrainer, logistic
 from studio.train.loop import Settings, named, read_state, tile
 
 LAYERS = ("deep", "middle")
@@ -188,7 +188,7 @@ class KGANTrainer(FacesTrainer):
 
 
 class KDCGANTrainer(KGANTrainer):
-    """DCGAN's: hinge loss and DiffAugment as in its base run."""
+    """DCGAN's: the losses and DiffAugment of its base run."""
 
     family = "dcgan"
     critic_rate = 2e-4
@@ -201,19 +201,19 @@ class KDCGANTrainer(KGANTrainer):
         return {"generator": generator, "critic": critic}
 
     def gan_size(self, made: Tensor) -> float:
-        return float(self._answers(made)[0].abs().mean())
+        return float(logistic(self._answers(made), 1))
 
     def _answers(self, images: Tensor) -> list[Tensor]:
         return self.networks["critic"](diff_augment(images, "translation"))
 
     def step(self) -> dict[str, Tensor]:
         made = self.make(self.latents(self.images_per_step))
-        losses = {"gan": fooled(self._answers(made))} | self.neighbour_losses(made)
+        losses = {"gan": logistic(self._answers(made), 1)} | self.neighbour_losses(made)
         self.optimisers["generator"].zero_grad()
         self.fabric.backward(sum(losses.values()))
         self.optimisers["generator"].step()
         real = self.sampler.draw(0, self.images_per_step)
-        losses["critic"] = hinge(self._answers(real), 1) + hinge(self._answers(made.detach()), -1)
+        losses["critic"] = logistic(self._answers(real), 1) + logistic(self._answers(made.detach()), -1)
         self.optimisers["critic"].zero_grad()
         self.fabric.backward(losses["critic"])
         self.optimisers["critic"].step()

@@ -14,6 +14,13 @@ def content_loss(photo: Tensor, made: Tensor, wanted: float) -> Tensor:
     return F.relu(wanted - (first * second).sum(1)).mean()
 
 
+def perceptual_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
+    """The mean of :func:`pairwise_distances`'s measure over pairs of pictures, from their feature maps (B, C, h, w) each."""
+    pairs = zip(first, second, strict=True)
+    squares = [(F.normalize(a.float(), dim=1) - F.normalize(b.float(), dim=1)).square().sum(1).mean() for a, b in pairs]
+    return torch.stack(squares).sum()
+
+
 def pairwise_distances(maps: list[Tensor]) -> Tensor:
     """Perceptual distances of all pairs of pictures, (B (B - 1) / 2,), from feature maps (B, C, h, w).
 
