@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import json
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +16,14 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from studio.core.recipe import Recipe
+
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
+# What ``stage`` of the page draws before there is anything.
+EMPTY_SHEET: dict[str, Any] = {
+    "people": [], "animals": [], "items": {}, "done": 0, "total": 0, "message": "", "busy": False, "run": 0, "sheet": False,
+    "zip": False,
+}  # fmt: skip
 
 
 def asset(name: str) -> str:
@@ -88,3 +96,13 @@ def progress(step: Any) -> dict[str, Any]:
     """How far it is, for the canvas; ``step`` has ``done``, ``total`` and ``message``."""
     left = f", {step.done} of {step.total} done" if step.total > 1 else ""
     return {"done": step.done, "total": step.total, "message": f"{step.message}{left}"}
+
+
+def capital(label: str) -> str:
+    """The label with a capital letter first."""
+    return label[:1].upper() + label[1:]
+
+
+def pretty(recipe: Recipe) -> str:
+    """A recipe for people who read JSON."""
+    return json.dumps(json.loads(recipe.to_json()), indent=1, ensure_ascii=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import gradio as gr
 
 from studio.core.export import export_zip
 from studio.core.gallery import Filter, Gallery, GalleryError, Item
+from studio.core.recipe import without_recipe
 from studio.ui.parts import drawn, event_value, note, served
 from studio.ui.session import STRIP_PAGE, Backstage, Desk
 
@@ -102,6 +103,32 @@ class Strip:
             return desk, download(desk, gallery.png(item.id, with_recipe), f"{item.name}.png")
         except GalleryError as error:
             return desk, parcel(desk, note=note(str(error), True))
+
+
+def take_away(
+    backstage: Backstage, desk: Desk, event: gr.EventData, sheet: Mapping[str, Any], sheet_png: bytes | None
+) -> tuple[Desk, dict[str, Any]]:
+    """A canvas's sheet, one picture of it, or a zip of all, as a file to save; ``bare`` leaves out how they were made."""
+    bare = event_value(event, "bare") is True
+    try:
+        if event_value(event, "what") == "zip":
+            ids = [item["id"] for item in sheet.get("items", {}).values()]
+            return desk, download(desk, zipped(backstage.gallery(desk), ids, not bare), "imaginarium.zip")
+        data, name = _picture(event, sheet, sheet_png)
+        return desk, download(desk, without_recipe(data) if bare else data, name)
+    except (GalleryError, OSError, LookupError):
+        return desk, parcel(desk, note=note("That picture is not here any more: make it again.", True))
+
+
+def _picture(event: gr.EventData, sheet: Mapping[str, Any], sheet_png: bytes | None) -> tuple[bytes, str]:
+    """The sheet or the picture that the event names, and its file's name. Raises ``LookupError`` or ``OSError``."""
+    if event_value(event, "what") == "sheet":
+        if sheet_png is None:
+            raise LookupError
+        return sheet_png, "imaginarium-sheet.png"
+    items = {item["id"]: item["file"] for item in sheet.get("items", {}).values()}
+    file = items[str(event_value(event, "id"))]
+    return Path(file["path"]).read_bytes(), file["orig_name"]
 
 
 def zipped(gallery: Gallery, ids: list[str], with_recipes: bool) -> bytes:

@@ -18,6 +18,7 @@ from studio.core.engine import Engine
 from studio.core.faces import LANDMARKS
 from studio.core.registry import PRETRAINED, Card, Registry, build, default_registry
 from studio.core.workspace import Workspaces
+from studio.models.adapters import adapter_state
 from studio.pipelines.parts import PAPER_ANIMALS
 from studio.ui.session import Backstage
 from tests.tiny import COMMIT
@@ -46,9 +47,29 @@ def stand_in_store(folder: Path, animals: tuple[str, ...] = PAPER_ANIMALS, on_hu
     return CheckpointStore(registry, folder, folder / "cache")
 
 
+def add_generators(store: CheckpointStore) -> None:
+    """Small untrained generators: the flagship, a DCGAN and a K-DCGAN for lions, whose difference is noise."""
+    registry, folder = store.registry, store.embedded_dir
+    shape = {"resolution": 64, "latent": 16, "base": 512, "most": 16}
+    for family, config in (("stylegan", shape), ("dcgan", {"width": 4})):
+        card = Card(f"{family}-64", family, "sample", 64, f"{family}.safetensors", "", 0, "none", ("face",), "head", config)
+        registry.add(_untrained(card, folder, 1))
+    base, domains = registry.card("dcgan-64"), ("face", "lion")
+    card = replace(base, id="k-dcgan-lion-64", file="k-dcgan-lion.safetensors", domains=domains, config={"width": 4, "rank": 2})
+    card = replace(card, base={"id": base.id, "sha256": base.sha256}, study="It has never seen a lion.")
+    torch.manual_seed(2)
+    difference = {name: torch.randn_like(tensor) for name, tensor in adapter_state(build(card).state_dict()).items()}
+    registry.add(_written(card, folder, difference))
+    registry.save()
+
+
 def _untrained(card: Card, folder: Path, seed: int) -> Card:
     torch.manual_seed(seed)
-    content = save(build(card).state_dict())
+    return _written(card, folder, build(card).state_dict())
+
+
+def _written(card: Card, folder: Path, tensors: dict[str, torch.Tensor]) -> Card:
+    content = save(tensors)
     (folder / card.file).write_bytes(content)
     return replace(card, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
@@ -57,6 +78,7 @@ def _untrained(card: Card, folder: Path, seed: int) -> Card:
 def stand_in_backstage(folders, animals: tuple[str, ...]) -> Iterator[Backstage]:
     """What is behind a page of strangers with these animals; ``folders`` is pytest's ``tmp_path_factory``."""
     store = stand_in_store(folders.mktemp("stand-ins"), animals)
+    add_generators(store)
     backstage = Backstage(lambda: Engine("cpu", store=store), Workspaces(folders.mktemp("data"), public=True), store.registry)
     backstage.start()
     yield backstage

@@ -15,7 +15,7 @@ from studio.ui.session import Desk
 from studio.ui.tabs.character import CharacterTab
 
 HASH = "0123456789abcdef" * 4
-TABS = {"character": CharacterTab}
+TABS = {"character": CharacterTab(None)}
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
-"""The Character tab: photos on the left, a row per person and a column per animal in the middle."""
+"""The Character tab: photos on the left, a row per person and a column per animal in the middle.
+
+Its other source, dreams, is in ``dream.py``; a switch above both says which of them is in sight.
+"""
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,12 +18,25 @@ from studio.core.checkpoints import CheckpointError
 from studio.core.faces import align
 from studio.core.gallery import Gallery, GalleryError
 from studio.core.images import Photo, to_png
-from studio.core.recipe import Recipe, without_recipe
+from studio.core.recipe import Recipe
 from studio.ui.delivery import Offer, Parcel, missing_networks, no_such_tab
-from studio.ui.parts import ask_to_stop, buttons, drawn, event_value, note, preview, problem_text, progress, served
+from studio.ui.parts import (
+    EMPTY_SHEET,
+    ask_to_stop,
+    buttons,
+    capital,
+    drawn,
+    note,
+    pretty,
+    preview,
+    problem_text,
+    progress,
+    served,
+)
 from studio.ui.session import Backstage, Desk, Slot, Table
 from studio.ui.source import CROP_SIDE, PhotoSource, centre_eyes, face_choices, sent_slot, source_crop, then
-from studio.ui.strip import download, parcel, strip_value, zipped
+from studio.ui.strip import strip_value, take_away
+from studio.ui.tabs import dream
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -34,7 +49,10 @@ SAMPLES = {"astronaut.jpg": "Eileen Collins"}
 MAX_STRENGTH = 1.3
 MAX_PHOTOS = 24
 CELL_SIDE = 512  # px, longest side of what the page shows
+SOURCES = PHOTO, DREAM = "From a photo", "Dream"
 NO_ANIMALS = "There are no animals yet: bring their networks here with `python -m studio pull`, then start the studio again."
+
+_SKIP = gr.skip()
 
 
 @dataclass(frozen=True)
@@ -50,7 +68,7 @@ class Controls:
 
 
 class CharacterTab:
-    """A photo of a person becomes animals."""
+    """A photo of a person becomes animals, or a face that never was does."""
 
     id = "character"
     title = "Character"
@@ -59,6 +77,7 @@ class CharacterTab:
 
     def __init__(self, backstage: Backstage):
         self._backstage = backstage
+        self._dreams = dream.Dreams(backstage)
         self._photos = PhotoSource(backstage, lambda desk: desk, SAMPLES, MAX_PHOTOS)
         self._first_visit: tuple[Slot, list[Translation]] | None = None
         self._first_visit_lock = threading.Lock()
@@ -67,21 +86,28 @@ class CharacterTab:
 
     def build(self, shell: Shell) -> None:
         """Lays the tab out inside its pane and connects it."""
-        with gr.Column(elem_classes="side"):
+        with gr.Column(elem_classes="mode-switch"):
+            switch = gr.Radio(SOURCES, value=PHOTO, show_label=False, container=False, elem_id="source-switch")
+            self.offer = Offer(self._backstage)
+        with gr.Column(elem_classes=["side", "in-photo"]):
             upload = gr.UploadButton("Upload", file_count="multiple", elem_id="upload", type="filepath")
             source = self._photos.build("source")
-            self.offer = Offer(self._backstage)
             controls = self._build_controls()
             with gr.Column(elem_classes="actions"):
                 problem = gr.HTML("", elem_id="make-note", apply_default_css=False)
                 with gr.Row(elem_classes="action-row"):
                     make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="make")
                     stop = gr.Button("Stop", elem_classes="stop-button", elem_id="stop", interactive=False)
-        with gr.Column(elem_classes="canvas"):
+        with gr.Column(elem_classes=["canvas", "in-photo"]):
             stage = drawn("stage", "stage", "export")
-        self._connect_source(shell.desk, source, upload, controls, problem)
+        self._dreams.build(shell, self.offer)
+        self.outputs = [source, stage, *controls.all(), problem, switch, *self._dreams.outputs]
+        self._connect_source(shell.desk, source, upload)
         self._connect_making(shell, stage, make, stop, controls, problem)
-        self.outputs = [source, stage, *controls.all(), problem]
+        switch.input(
+            self._switch, [shell.desk, switch, *self._dreams.controls.all()], self._dreams.making,
+            show_progress="hidden", api_visibility="private",
+        )  # fmt: skip
 
     def _build_controls(self) -> Controls:
         with gr.Row(elem_classes="label-row"):
@@ -100,11 +126,9 @@ class CharacterTab:
         nothing.click(lambda: [], None, animals, **quiet)
         return Controls(animals, strength, paste)
 
-    def _connect_source(
-        self, desk: gr.State, source: gr.HTML, upload: gr.UploadButton, controls: Controls, problem: gr.HTML
-    ) -> None:
+    def _connect_source(self, desk: gr.State, source: gr.HTML, upload: gr.UploadButton) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        added = upload.upload(self._add_photos, [desk, upload], [desk, source, *controls.all(), problem], **quiet)
+        added = upload.upload(self._add_photos, [desk, upload], [desk, *self.outputs], **quiet)
         added.then(self.offer.show, [desk], self.offer.outputs, **quiet)
         self._photos.connect(desk, source)
 
@@ -136,8 +160,8 @@ class CharacterTab:
 
     def open(self, desk: Desk) -> Iterator[tuple[Any, ...]]:
         """What a visitor sees first."""
-        skip = [gr.skip()] * 3
-        yield self._photos.draw(desk), {**_EMPTY, "message": "Warming up the networks…", "busy": True}, *skip, ""
+        warming = {**EMPTY_SHEET, "message": "Warming up the networks…", "busy": True}
+        yield self._values(source=self._photos.draw(desk), stage=warming, problem="", dreams=self._dreams.open())
         animals = self._animals()
         message = NO_ANIMALS if not animals else "Drop a photo of a person, then press Make."
         try:
@@ -145,10 +169,29 @@ class CharacterTab:
             self._show_first_visit(desk, animals)
         except Exception as error:  # whatever is missing, the page still opens and says what
             message = str(error)
-        stage = desk.sheet or {**_EMPTY, "message": message}
+        stage = desk.sheet or {**EMPTY_SHEET, "message": message}
         choices = [(info.label, info.name) for info in animals]
         chips = gr.CheckboxGroup(choices=choices, value=[info.name for info in animals])
-        yield self._photos.draw(desk), stage, chips, gr.skip(), gr.skip(), ""
+        yield self._values(source=self._photos.draw(desk), stage=stage, settings=(chips, gr.skip(), gr.skip()), problem="")
+
+    def _values(
+        self,
+        source: Any = _SKIP,
+        stage: Any = _SKIP,
+        settings: tuple[Any, ...] = (_SKIP,) * 3,
+        problem: Any = _SKIP,
+        switch: Any = _SKIP,
+        dreams: tuple[Any, ...] = (),
+    ) -> tuple[Any, ...]:
+        """One value per output: what is not given stays as it is."""
+        return source, stage, *settings, problem, switch, *(dreams or self._dreams.skip())
+
+    def _switch(self, desk: Desk, source: str, *dreamt: Any) -> Iterator[tuple[Any, ...]]:
+        """The visitor turned to the other source; the browser shows it, and a first dream begins by itself."""
+        if source == DREAM:
+            yield from self._dreams.first(desk, *dreamt)
+        else:
+            yield (gr.skip(),) * len(self._dreams.making)
 
     def _show_first_visit(self, desk: Desk, animals: tuple[AnimalInfo, ...]) -> None:
         if self._first_visit is None or desk.slots:
@@ -171,29 +214,38 @@ class CharacterTab:
     def _add_photos(self, desk: Desk, paths: list[str] | None) -> Iterator[tuple[Any, ...]]:
         """Adds what arrived; a picture made here restores its settings instead."""
         restored, refused = self._photos.open_files(desk, paths)
+        if restored is not None and self._is_dream(restored):
+            yield desk, *next(self.restore(desk, restored))
+            return
         settings = (gr.skip(),) * 3
         said = note(refused, error=bool(refused))
         if restored is not None:
             settings, said = self._restore(desk, restored)
         elif desk.expected and not refused:
             said = self._photos.expected_words(desk, Recipe(tab=self.id, verb="translate", inputs=desk.expected))
-        yield desk, self._photos.draw(desk, said), *settings, ""
+        yield desk, *self._values(source=self._photos.draw(desk, said), settings=settings, problem="", switch=PHOTO)
         trouble = self._photos.find_all(desk)
-        yield desk, self._photos.draw(desk, trouble or said), *((gr.skip(),) * 3), gr.skip()
+        yield desk, *self._values(source=self._photos.draw(desk, trouble or said))
+
+    def _is_dream(self, recipe: Recipe) -> bool:
+        return recipe.tab == self.id and recipe.verb in dream.VERBS
 
     def restore(self, desk: Desk, recipe: Recipe) -> Iterator[tuple[Any, ...]]:
         """Everything as the recipe says."""
+        if self._is_dream(recipe):
+            yield self._values(source=self._photos.draw(desk), switch=DREAM, dreams=self._dreams.restore(desk, recipe))
+            return
         settings, said = self._restore(desk, recipe)
-        yield self._photos.draw(desk, said), gr.skip(), *settings, ""
+        yield self._values(source=self._photos.draw(desk, said), settings=settings, problem="", switch=PHOTO)
 
     def take(self, desk: Desk, sent: Parcel) -> Iterator[tuple[Any, ...]]:
         """A kept result becomes the photo."""
         slot = sent_slot(sent)
         desk.slots, desk.expected = [slot], ()
-        skip = (gr.skip(),) * 4
-        yield self._photos.draw(desk, note(f"{slot.name} is the photo now: press Make.")), *skip, ""
+        said = note(f"{slot.name} is the photo now: press Make.")
+        yield self._values(source=self._photos.draw(desk, said), problem="", switch=PHOTO)
         if trouble := self._photos.find_all(desk):
-            yield self._photos.draw(desk, trouble), *skip, ""
+            yield self._values(source=self._photos.draw(desk, trouble))
 
     def _restore(self, desk: Desk, recipe: Recipe) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The controls as the recipe says; its photos if they are at hand."""
@@ -216,6 +268,8 @@ class CharacterTab:
     @staticmethod
     def describe(recipe: Recipe) -> list[list[str]]:
         """The recipe's settings for people."""
+        if recipe.verb in dream.VERBS:
+            return dream.describe(recipe)
         strength = recipe.parameters.get("strength")
         paste = [["Where", "in its photo"]] if recipe.parameters.get("paste") is True else []
         return [["How far", f"{strength:.2f}" if isinstance(strength, int | float) else "1.00"], *paste]
@@ -303,30 +357,7 @@ class CharacterTab:
     # -- taking away ----------------------------------------------------------------------------------------------------
 
     def _export(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
-        """The sheet, one picture of it, or a zip of all, as a file to save; ``bare`` leaves out how they were made."""
-        bare = event_value(event, "bare") is True
-        try:
-            if event_value(event, "what") == "zip":
-                ids = [item["id"] for item in desk.sheet.get("items", {}).values()]
-                return desk, download(desk, zipped(self._backstage.gallery(desk), ids, not bare), "imaginarium.zip")
-            data, name = _picture(desk, event)
-            return desk, download(desk, without_recipe(data) if bare else data, name)
-        except (GalleryError, OSError, LookupError):
-            return desk, parcel(desk, note=note("That picture is not here any more: make it again.", True))
-
-
-def _picture(desk: Desk, event: gr.EventData) -> tuple[bytes, str]:
-    """The sheet or the picture that the event names, and its file's name. Raises ``LookupError`` or ``OSError``."""
-    if event_value(event, "what") == "sheet":
-        if desk.sheet_png is None:
-            raise LookupError
-        return desk.sheet_png, "imaginarium-sheet.png"
-    items = {item["id"]: item["file"] for item in desk.sheet.get("items", {}).values()}
-    file = items[str(event_value(event, "id"))]
-    return Path(file["path"]).read_bytes(), file["orig_name"]
-
-
-_EMPTY: dict[str, Any] = {"people": [], "animals": [], "items": {}, "done": 0, "total": 0, "message": "", "busy": False, "run": 0}
+        return take_away(self._backstage, desk, event, desk.sheet, desk.sheet_png)
 
 
 def _new_sheet(desk: Desk, slots: list[Slot], animals: tuple[AnimalInfo, ...]) -> dict[str, Any]:
@@ -337,7 +368,7 @@ def _new_sheet(desk: Desk, slots: list[Slot], animals: tuple[AnimalInfo, ...]) -
     desk.sheet_png = None
     return {
         "people": people,
-        "animals": [{"name": info.name, "label": _capital(info.label), "study": info.study} for info in animals],
+        "animals": [{"name": info.name, "label": capital(info.label), "study": info.study} for info in animals],
         "items": stale,
         "done": 0,
         "total": len(keys),
@@ -366,7 +397,7 @@ def _place(desk: Desk, slot: Slot, cell: Translation, png: bytes, item_id: str) 
         "short": cell.verdicts[-1],
         **_remarks(cell),
         "facts": _facts(cell),
-        "recipe": json.dumps(json.loads(cell.recipe.to_json()), indent=1, ensure_ascii=False),
+        "recipe": pretty(cell.recipe),
     }}  # fmt: skip
 
 
@@ -410,7 +441,3 @@ def _summary(desk: Desk) -> str:
     people, animals = len(desk.sheet["people"]), len(desk.sheet["animals"])
     who = f"{people} people" if people > 1 else desk.sheet["people"][0]["name"]
     return f"{who} as {animals} animal{'s' if animals > 1 else ''}. Click a picture to see it large."
-
-
-def _capital(label: str) -> str:
-    return label[:1].upper() + label[1:]
