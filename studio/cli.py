@@ -327,6 +327,45 @@ def sample(
 
 
 @app.command()
+def invert(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo of a person.")],
+    generator: Annotated[str, typer.Option(help="flagship (generator reversal) or began (its encoder alone).")] = "flagship",
+    steps: Annotated[int | None, typer.Option(help="Of reversal; 0 is the encoder's first guess.")] = None,
+    frame: Annotated[str, typer.Option(help="auto finds the face, centre takes the middle of the photo.")] = "auto",
+    face: Annotated[int | None, typer.Option(min=1, help="Which face of the photo, 1 the largest.")] = None,
+    out: OutFolder = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Find a photo in a generator's latent space; writes what the generator makes of it."""
+    data = _make_inversions(_faces([photo], generator, steps, frame, face), out, quiet=as_json)[1]["faces"][0]
+    emit(data, as_json, lambda row: print_table("Found", ("", ""), [(k, v) for k, v in _inversion_words(row).items()]))
+
+
+@app.command()
+def traverse(
+    photos: Annotated[list[Path], typer.Argument(metavar="A B [C D]", help="Two to four photos, or faces dreamt up here.")],
+    frames: Annotated[int, typer.Option(help="Of the walk, the faces among them.")] = 9,
+    animals: Annotated[str, typer.Option(help="A row for each: names with commas between, or all.")] = "",
+    path: Annotated[str, typer.Option(help="spherical, round the mean face, or linear.")] = "spherical",
+    loop: Annotated[bool, typer.Option("--loop", help="Walk back to the first face.")] = False,
+    strength: Annotated[float, typer.Option(help="0 the face, 1 the animal, up to 1.3 a caricature.")] = 1.0,
+    generator: Annotated[str, typer.Option(help="flagship or began.")] = "flagship",
+    steps: Annotated[int | None, typer.Option(help="Of reversal for each photo.")] = None,
+    frame: Annotated[str, typer.Option(help="auto finds the faces, centre takes the middle of the photos.")] = "auto",
+    video: Annotated[bool, typer.Option("--video", help="Also write the walk as MP4, GIF and animated WebP.")] = False,
+    out: OutFolder = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Walk from face to face, with a row per animal; of four faces also the array between them."""
+    from studio.pipelines.manifold import TraverseRequest
+
+    rows = _all_animals(animals) if animals.strip() else ()
+    request = TraverseRequest(_faces(photos, generator, steps, frame), frames, rows, path, loop, strength)
+    _, data = _make_walk(request, out, quiet=as_json, video=video)
+    emit(data, as_json, _show_walk)
+
+
+@app.command()
 def again(
     picture: Annotated[Path, typer.Argument(help="A PNG that the studio saved.")],
     photos: Annotated[list[Path] | None, typer.Argument(metavar="[PHOTO...]", help="The photos it was made from.")] = None,
@@ -345,12 +384,16 @@ def again(
 def _make_again(recipe: Any, photos: Sequence[Path], out: Path, quiet: bool) -> tuple[Any, dict[str, Any], Callable[[Any], None]]:
     """What the recipe's verb makes: its recipe now, the rows to print and what prints them for people."""
     from studio.core.images import open_photo
-    from studio.pipelines import character, dream
+    from studio.pipelines import character, dream, manifold
 
     makers = {"dream": _make_dreams, "stages": _make_stages}
     if recipe.tab == "character" and recipe.verb in makers:
         return *makers[recipe.verb](dream.request_from_recipe(recipe), out, quiet), _show_dreams
     at_hand = {photo.sha256: (photo, path) for path in photos for photo in [open_photo(path)]}
+    if recipe.tab == "manifold":
+        request = manifold.request_from_recipe(recipe, [photo for photo, _ in at_hand.values()])
+        make = _make_walk if recipe.verb == "traverse" else _make_inversions
+        return *make(request, out, quiet), _show_walk
     request = character.request_from_recipe(recipe, [photo for photo, _ in at_hand.values()])
     return *_make_characters(request, [at_hand[photo.sha256][1] for photo in request.photos], out, quiet), _show_results
 
@@ -378,6 +421,131 @@ def _make_stages(request: Any, out: Path, quiet: bool) -> tuple[Any, dict[str, A
     (result,) = _steps(stage_by_stage, request, "Waking the networks", quiet)
     rows = [{**_dream_row(request, cell), "stage": cell.stage} for cell in result.cells]
     return result.recipe, {"results": rows, "sheet": str(_save_new(out, "stages", to_png(result.sheet, result.recipe)))}
+
+
+def _faces(
+    paths: Sequence[Path], generator: str, steps: int | None, frame: str = "auto", face: int | None = None
+) -> Any:
+    """The request to find these photos; one that was dreamt up here is known by its recipe."""
+    from studio.core.images import open_photo
+    from studio.pipelines.manifold import STEPS, InvertRequest
+    from studio.pipelines.photos import FaceChoice
+
+    photos = tuple(open_photo(path) for path in paths)
+    faces = () if face is None else (FaceChoice(index=face - 1),) * len(photos)
+    return InvertRequest(photos, generator, STEPS if steps is None else steps, faces, frame, tuple(map(_dream_in, paths)))
+
+
+def _dream_in(path: Path) -> Any:
+    """The recipe of a dream's PNG, None for any other file."""
+    from studio.core.recipe import Recipe, RecipeError
+
+    try:
+        recipe = Recipe.from_png(path)
+    except RecipeError:
+        return None
+    return recipe if (recipe.tab, recipe.verb) == ("character", "dream") else None
+
+
+def _all_animals(names: str) -> tuple[str, ...]:
+    """As :func:`_animals`, with "all" spelled out."""
+    from studio.core.registry import default_registry
+    from studio.pipelines.parts import list_animals
+
+    return _animals(names) or tuple(info.name for info in list_animals(default_registry()))
+
+
+def _make_inversions(request: Any, out: Path, quiet: bool) -> tuple[Any, dict[str, Any]]:
+    """Finds faces and saves them. Returns the recipe and what to print."""
+    from studio.core.images import to_png
+    from studio.pipelines.manifold import Inversion, invert
+
+    rows = []
+    for step in _steps(invert, request, "Looking for faces", quiet):
+        if isinstance(step, Inversion):
+            rows.append(_save_inversion(step, out))
+    # The last step is the result.
+    return step.recipe, {"faces": rows, "sheet": str(_save_new(out, "found", to_png(step.sheet, step.recipe)))}
+
+
+def _save_inversion(found: Any, out: Path) -> dict[str, Any]:
+    from studio.core.images import to_png
+
+    path = _save_new(out, f"{Path(found.photo_name).stem}-found", to_png(found.image, found.recipe))
+    near = found.likeness
+    figures = {"psnr": near.psnr, "lpips": near.lpips, "identity": near.identity}
+    rounded = {name: value if value is None else round(value, 4) for name, value in figures.items()}
+    spent = {"seconds": round(found.seconds, 3), "steps": found.steps, "words": list(near.words), "study": found.study}
+    return {"photo": found.photo_name, "path": str(path), **rounded, **spent, "code": found.code.tolist()}
+
+
+def _make_walk(request: Any, out: Path, quiet: bool, video: bool = False) -> tuple[Any, dict[str, Any]]:
+    """Walks and saves every frame, the sheets and with ``video`` the films. Returns the recipe and what to print."""
+    from studio.core.images import to_png
+    from studio.pipelines.manifold import TraverseResult
+
+    data: dict[str, Any] = {"faces": []}
+    for step in _steps(_walk_and_film if video else _walk, request, "Looking for faces", quiet):
+        if isinstance(step, TraverseResult):
+            result, data = step, {"faces": [_save_inversion(found, out) for found in step.inversions]}
+            data |= {"rows": [_save_row(result, row, out) for row in result.rows], "evenness": result.evenness}
+            sheets = {"sheet": result.sheet, "array": result.array_sheet}
+            data |= {name: sheet if sheet is None else str(_save_new(out, name, to_png(sheet, result.recipe)))
+                     for name, sheet in sheets.items()}  # fmt: skip
+        else:
+            data["video"] = _save_films(step, out)
+    return result.recipe, data
+
+
+def _walk(engine: Any, request: Any) -> Iterator[Any]:
+    """The walk's progress and result."""
+    from studio.pipelines.manifold import Progress, TraverseResult, traverse
+
+    yield from (step for step in traverse(engine, request) if isinstance(step, Progress | TraverseResult))
+
+
+def _walk_and_film(engine: Any, request: Any) -> Iterator[Any]:
+    from studio.pipelines.manifold import film
+
+    for step in _walk(engine, request):
+        yield step
+    yield from film(engine, step)  # the last step is the result
+
+
+def _save_row(result: Any, row: Any, out: Path) -> dict[str, Any]:
+    from studio.core.images import to_png
+    from studio.pipelines.manifold import BETWEEN, frame_recipe
+
+    number, name = result.rows.index(row), row.animal or "walk"
+    pictures = [to_png(image, frame_recipe(result, BETWEEN * column, number)) for column, image in enumerate(row.images)]
+    paths = [str(_save_new(out, f"{name}-{column + 1:02d}", png)) for column, png in enumerate(pictures)]
+    return {"animal": row.animal, "words": list(row.words), "study": row.study, "frames": paths}
+
+
+def _save_films(film: Any, out: Path) -> dict[str, str]:
+    from studio.core.video import FORMATS
+    from studio.pipelines.manifold import film_data
+
+    return {kind: str(_save_new(out, "walk", film_data(film, kind), kind)) for kind in FORMATS}
+
+
+def _inversion_words(row: dict[str, Any]) -> dict[str, str]:
+    """What people want to know of a face that was found."""
+    figures = {"PSNR": (row["psnr"], "dB"), "LPIPS": (row["lpips"], ""), "identity": (row["identity"], "")}
+    said = {name: f"{value:.2f} {unit}".strip() for name, (value, unit) in figures.items() if value is not None}
+    said |= {"time": f"{row['seconds']:.1f} s", "file": row["path"]}
+    return {"photo": row["photo"], "how near": "; ".join(row["words"]), **said}
+
+
+def _show_walk(data: dict[str, Any]) -> None:
+    rows = [tuple(_inversion_words(face).get(key, "") for key in ("photo", "how near", "PSNR", "file")) for face in data["faces"]]
+    print_table("Faces", ("photo", "how near", "PSNR", "file"), rows)
+    if data.get("rows"):
+        print_table("Walk", ("row", "how it reads"), [(row["animal"] or "walk", "; ".join(row["words"])) for row in data["rows"]])
+    for name, path in [("array", data.get("array")), *data.get("video", {}).items()]:
+        if path:
+            print(f"{name}:", path)
+    _show_sheet(data)
 
 
 def _steps(verb: Callable[..., Iterator[Any]], request: Any, label: str, quiet: bool) -> Iterator[Any]:
@@ -458,13 +626,13 @@ def _show_sheet(data: dict[str, Any]) -> None:
         print("The networks have changed since that picture was made, so this one differs.")
 
 
-def _save_new(folder: Path, stem: str, data: bytes) -> Path:
+def _save_new(folder: Path, stem: str, data: bytes, kind: str = "png") -> Path:
     """Writes ``stem.png``, or ``stem-2.png`` and so on if there is one: two photos may have one name, and no file is replaced."""
     from studio.core.files import is_full
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path, file = _open_new(folder, stem)
+        path, file = _open_new(folder, stem, kind)
         try:
             with file:
                 file.write(data)
@@ -477,14 +645,14 @@ def _save_new(folder: Path, stem: str, data: bytes) -> Path:
     return path
 
 
-def _open_new(folder: Path, stem: str) -> tuple[Path, BinaryIO]:
-    path, number = folder / f"{stem}.png", 1
+def _open_new(folder: Path, stem: str, kind: str) -> tuple[Path, BinaryIO]:
+    path, number = folder / f"{stem}.{kind}", 1
     while True:
         try:
             return path, path.open("xb")
         except FileExistsError:
             number += 1
-            path = folder / f"{stem}-{number}.png"
+            path = folder / f"{stem}-{number}.{kind}"
 
 
 @evaluate.command("character")

@@ -166,7 +166,7 @@ def test_a_full_disk_leaves_no_half_picture(capsys, studio, anna, tmp_path, monk
     out = tmp_path / "out"
     out.mkdir()
 
-    def open_full(folder, stem):
+    def open_full(folder, stem, kind):
         (folder / f"{stem}.png").write_bytes(b"half")
         return folder / f"{stem}.png", open("/dev/full", "wb")
 

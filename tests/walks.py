@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 
 from studio.core.images import Photo, to_png
 from studio.core.registry import Card
+from studio.latent.reversal import ReversalStep, psnr
 from tests.fakes import JUDGE, FakeEngine, sampler, translator
 
 SIDE, STYLES, LATENT = 16, 4, 24
@@ -19,6 +18,9 @@ IDENTITY = Card(
     "judge-identity", "judges", "judge", 8, "i.safetensors", "d" * 64, 1, "none", ("face",), "face",
     measures={"cosine_95_percent_of_strangers_below": 0.5},
 )  # fmt: skip
+
+
+EYE = Card("judge-attributes", "judges", "judge", 8, "a.safetensors", "c" * 64, 1, "none", ("face",), "portrait")
 
 
 def coder(name: str, task: str, resolution: int = SIDE, **more) -> Card:
@@ -31,7 +33,7 @@ def coder(name: str, task: str, resolution: int = SIDE, **more) -> Card:
 
 WALKERS = [
     sampler("stylegan"), coder("stylegan", "encode"), coder("began", "encode"), coder("began", "decode"),
-    translator("lion"), translator("fox", study="few pictures"), JUDGE, IDENTITY,
+    translator("lion"), translator("fox", study="few pictures"), JUDGE, IDENTITY, EYE,
 ]  # fmt: skip
 
 
@@ -63,7 +65,8 @@ class WalkEngine(FakeEngine):
         return paint(arrays["latent"])
 
     def stream(self, fn):
-        return Steps(self, fn(SimpleNamespace(network=lambda card_id: self.fetch(card_id), device="cpu")))
+        network = SimpleNamespace(synthesise=None, trunk=lambda image: [image])
+        return Steps(self, fn(SimpleNamespace(network=lambda card_id: network, device="cpu")))
 
 
 class Steps:
@@ -88,31 +91,14 @@ class Steps:
         self._open = False
 
 
-@dataclass
-class ReversalStep:
-    step: int
-    loss: float
-    psnr: float
-    image: torch.Tensor
-    styles: torch.Tensor
-
-
-def reverse(network, target, start, steps):
+def reverse(generate, target, start, steps, distance):
     """Goes half of the way to the photo's colour at each step."""
-    styles, goal = start.clone(), start.clone()
+    code, goal = start.clone(), start.clone()
     goal[:, :, :3] = target.mean((2, 3))[:, None]
-    for step in range(1, steps + 1):
-        styles = styles + (goal - styles) / 2
-        yield ReversalStep(step, 1 / step, 10.0 + step, torch.from_numpy(paint(styles[:, 0].numpy())), styles)
-
-
-def fake_reversal(monkeypatch) -> None:
-    module = ModuleType("studio.latent.reversal")
-    module.invert = reverse
-    monkeypatch.setitem(sys.modules, "studio.latent.reversal", module)
-    import studio.latent
-
-    monkeypatch.setattr(studio.latent, "reversal", module, raising=False)
+    for step in range(steps + 1):
+        image = torch.from_numpy(paint(code[:, 0].numpy()))
+        yield ReversalStep(step, code, image, distance(image, target), psnr(image, target))
+        code = code + (goal - code) / 2
 
 
 def paint(codes: np.ndarray) -> np.ndarray:

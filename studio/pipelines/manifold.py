@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from studio.core.faces import FRAME_SIZE, align
 from studio.core.faces import FRAMES as EYES_IN_FRAME
 from studio.core.images import Photo, resize, to_float, to_uint8
 from studio.core.recipe import Recipe
 from studio.core.registry import Card, Registry
+from studio.core.video import encode, there_and_back
+from studio.latent import reversal
 from studio.latent.traverse import PATHS, array, walk
 from studio.metrics.class_score import ANIMAL_JUDGE, ask_judge
 from studio.metrics.face_score import has_face
@@ -51,6 +54,9 @@ if TYPE_CHECKING:
 _NETWORKS = {"flagship": ("stylegan", "sample"), "began": ("began", "decode")}
 GENERATORS = tuple(_NETWORKS)
 IDENTITY_JUDGE = "judge-identity"
+# Whose features guide reversal: it knows faces, and neither LPIPS nor the identity that measure the outcome are its own.
+EYE = "judge-attributes"
+PERCEIVED = 0.1  # its weight beside the squared error of pixels in [-1, 1]
 MAX_PHOTOS = 4
 STEPS, MAX_STEPS = 100, 1000  # of reversal
 FRAMES, MAX_FRAMES = 9, 33
@@ -306,6 +312,12 @@ def film_frames(film: Film) -> list[np.ndarray]:
     return frames
 
 
+def film_data(film: Film, kind: str) -> bytes:
+    """The film as a file of a ``kind`` of ``core.video.FORMATS``; unless it is a loop it goes there and back."""
+    frames = film_frames(film)
+    return encode(frames if film.loop else list(there_and_back(frames, PAUSE)), RATE, kind)
+
+
 def frame_recipe(result: TraverseResult, step: int, row: int) -> Recipe:
     """How to make one picture of the walk's film again: ``step`` of the film, in a ``row``."""
     animal = result.rows[row].animal
@@ -366,6 +378,11 @@ class _Networks:
         return self.generator.family == "stylegan"
 
     @property
+    def ids(self) -> list[str]:
+        """What finding a face needs."""
+        return [self.generator.id, self.encoder.id, *([EYE] if self.reverses else [])]
+
+    @property
     def study(self) -> str | None:
         return "; ".join(dict.fromkeys(card.study for card in (self.generator, self.encoder) if card.study)) or None
 
@@ -421,8 +438,8 @@ def _invert(
     yield Progress(0, len(request.photos) * request.steps, "Looking for faces")
     dreams = [_dream(request, networks, index) for index in range(len(request.photos))]
     eyes = _eyes(engine, request, dreams)
-    for card in (networks.generator, networks.encoder, *_judges(engine)):
-        engine.fetch(card.id)
+    for card_id in (*networks.ids, *(card.id for card in _judges(engine))):
+        engine.fetch(card_id)
     crops = Crops(request.photos, eyes)
     found: list[Inversion] = []
     for index, dreamt in enumerate(dreams):
@@ -492,7 +509,8 @@ def _search(
     code = engine.run(card.id, image=target)[0]
     if not networks.reverses or not request.steps:
         return code
-    with closing(engine.stream(lambda session: _reverse(session, networks, target, code[None], request.steps))) as steps:
+    guess = code[None]
+    with closing(engine.stream(lambda session: _reverse(session, networks, target, guess, request.steps))) as steps:
         for step, psnr, image, styles in steps:
             code = styles
             yield Preview(before + step, total, words, index, to_uint8(image), psnr)
@@ -501,13 +519,23 @@ def _search(
 
 def _reverse(session: Session, networks: _Networks, target: np.ndarray, start: np.ndarray, steps: int) -> Iterator[tuple]:
     """On the engine's worker: step, PSNR, image (3, R, R) and styles (n_styles, L) after each step of reversal."""
-    from studio.latent import reversal
-
-    network = session.network(networks.generator.id)
     photo, guess = (torch.as_tensor(array, device=session.device) for array in (target, start))
-    for step in reversal.invert(network, photo, guess, steps):
-        image, styles = (tensor.detach().cpu().numpy()[0] for tensor in (step.image, step.styles))
-        yield step.step, float(step.psnr), image, styles
+    generate, distance = session.network(networks.generator.id).synthesise, _perceived(session.network(EYE), photo)
+    for step in reversal.invert(generate, photo, guess, steps, distance):
+        image, styles = (tensor.detach().cpu().numpy()[0] for tensor in (step.image, step.code))
+        yield step.step, float(step.psnr[0]), image, styles
+
+
+def _perceived(judge: torch.nn.Module, photo: torch.Tensor) -> reversal.Distance:
+    """How far pictures are from a photo (1, 3, R, R): pixel by pixel, and as the ``judge`` sees them (LPIPS, eq. 1)."""
+    wanted = [F.normalize(features) for features in judge.trunk(photo)]
+
+    def distance(image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        seen = [F.normalize(features) for features in judge.trunk(image)]
+        apart = sum((a - b).square().sum(1).mean((1, 2)) for a, b in zip(seen, wanted, strict=True))
+        return reversal.squared_error(image, target) + PERCEIVED * apart
+
+    return distance
 
 
 # --- how near -----------------------------------------------------------------------------------------------------------------

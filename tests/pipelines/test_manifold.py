@@ -30,7 +30,7 @@ from studio.pipelines.manifold import (
 )
 from studio.pipelines.parts import Progress
 from tests.fakes import sampler
-from tests.walks import STYLES, WALKERS, WalkEngine, coder, fake_reversal, person
+from tests.walks import STYLES, WALKERS, WalkEngine, coder, person, reverse
 
 ANNA, BEN, CLEO, DAN = (person(red) for red in (40, 90, 150, 220))
 TWO = InvertRequest((ANNA, BEN), steps=8, frame="centre")
@@ -38,7 +38,7 @@ TWO = InvertRequest((ANNA, BEN), steps=8, frame="centre")
 
 @pytest.fixture
 def engine(tmp_path, monkeypatch):
-    fake_reversal(monkeypatch)
+    monkeypatch.setattr(manifold.reversal, "invert", reverse)
     return WalkEngine(tmp_path)
 
 
@@ -104,8 +104,7 @@ def test_what_is_not_here_is_said_at_once(tmp_path, engine):
     assert list_generators(engine) == ("flagship", "began") and list_generators(began) == ("began",)
 
 
-def test_the_finest_generator_that_has_an_encoder_is_meant(tmp_path, monkeypatch):
-    fake_reversal(monkeypatch)
+def test_the_finest_generator_that_has_an_encoder_is_meant(tmp_path):
     finer = [sampler("stylegan", resolution=64), sampler("stylegan", resolution=32), coder("stylegan", "encode", 32)]
     found = manifold._networks(WalkEngine(tmp_path, [*WALKERS, *finer]).registry, "flagship")
     assert (found.generator.id, found.encoder.id) == ("stylegan-32", "stylegan-encoder-32")
@@ -118,8 +117,8 @@ def test_reversal_goes_on_from_the_encoders_guess(engine):
     guess = last(invert(engine, replace(TWO, steps=0))).inversions[0]
     steps = list(invert(engine, TWO))
     previews = [step for step in steps if isinstance(step, Preview)]
-    assert [preview.done for preview in previews] == list(range(1, 17)) and previews[0].total == 16
-    assert [preview.photo_index for preview in previews] == [0] * 8 + [1] * 8
+    assert [preview.done for preview in previews] == [*range(9), *range(8, 17)] and previews[0].total == 16
+    assert [preview.photo_index for preview in previews] == [0] * 9 + [1] * 9
     result = steps[-1]
     assert isinstance(result, InvertResult) and [i.photo_name for i in result.inversions] == ["person-40.png", "person-90.png"]
     found = result.inversions[0]
@@ -300,7 +299,8 @@ def test_one_picture_of_a_film_says_which_it_is(engine):
     "parameters",
     [
         {"generator": ["flagship"]}, {"steps": "9"}, {"frames": 1e9}, {"frames": "9"}, {"animals": {"a": 1}},
-        {"animals": "dragon"}, {"path": ["linear"]}, {"strength": "1"}, {"dreams": "all"}, {"dreams": [1, 2]}, {"dreams": [{"seed": -1}, None]},
+        {"animals": "dragon"}, {"path": ["linear"]}, {"strength": "1"}, {"dreams": "all"}, {"dreams": [1, 2]},
+        {"dreams": [{"seed": -1}, None]},
         {"dreams": [{"generator": "flagship", "truncation": "x"}, None]}, {"dreams": [None]}, {"frame": 3},
     ],
 )  # fmt: skip
