@@ -86,19 +86,20 @@ window.imaginarium = (() => {
 
   // Everything that arrives (chosen, dropped, pasted, taken) goes through gradio's own upload: it checks size and place.
   function send(files) {
-    const input = byId("upload") && byId("upload").previousElementSibling; // gradio keeps the button's file input before it
+    const button = document.querySelector(".tab-pane.on .photo-upload");
+    const input = button && button.previousElementSibling; // gradio keeps the button's file input before it
     const list = [...files].filter((file) => file instanceof File);
     if (!input || !list.length) return;
     const transfer = new DataTransfer();
     list.forEach((file) => transfer.items.add(file));
     input.files = transfer.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
-    const card = document.querySelector(".drop-card");
+    const card = document.querySelector(".tab-pane.on .drop-card");
     if (card) card.classList.add("reading");
   }
 
   function source(root, { trigger, watch, props }) {
-    const picker = make("input", { type: "file", accept: "image/*,.heic,.heif,.avif", multiple: true, hidden: true, id: "picker" });
+    const picker = make("input", { type: "file", accept: "image/*,.heic,.heif,.avif", multiple: true, hidden: true, className: "picker" });
     picker.addEventListener("change", () => { send(picker.files); picker.value = ""; });
     const people = make("div", { className: "people", role: "list", ariaLabel: "Photos" });
     const samples = make("div", { className: "samples" });
@@ -107,9 +108,9 @@ window.imaginarium = (() => {
       make("p", { className: "drop-title", textContent: "Drop photos of people" }),
       make("p", { className: "hint", textContent: "or paste them, or a picture made here to restore its settings" }),
       make("div", { className: "row" },
-        make("button", { type: "button", className: "quiet", id: "choose-files", textContent: "Choose files", onclick: () => picker.click() }),
-        make("button", { type: "button", className: "quiet", id: "open-camera", textContent: "Camera", onclick: openCamera }),
-        quiet("Recipe", openPaste, { id: "open-paste", title: "Paste a recipe or a link" })));
+        make("button", { type: "button", className: "quiet choose-files", textContent: "Choose files", onclick: () => picker.click() }),
+        make("button", { type: "button", className: "quiet open-camera", textContent: "Camera", onclick: openCamera }),
+        quiet("Recipe", openPaste, { className: "quiet open-paste", title: "Paste a recipe or a link" })));
     root.replaceChildren(picker, card, note, people, samples);
 
     function draw() {
@@ -272,7 +273,7 @@ window.imaginarium = (() => {
       zip.hidden = !value.zip;
       stages.hidden = !value.stages;
       drawTrail(trail, value.trail || [], send);
-      const wanted = JSON.stringify([value.people.map((p) => p.id), value.animals.map((a) => a.name)]);
+      const wanted = JSON.stringify([value.people.map((p) => p.id), value.told, value.animals.map((a) => a.name)]);
       if (wanted !== shape) { layOut(grid, value); shape = wanted; }
       fill(grid, value, (id) => openViewer(gridItems(value), id, false, send));
       drawStars(grid, value);
@@ -295,8 +296,9 @@ window.imaginarium = (() => {
     const at = steps.findIndex((step) => step.here);
     const go = (index) => send("back", { index });
     nav.replaceChildren(icon("←", "Back to the step before (B)", () => go(at - 1), { className: "icon trail-back", disabled: at < 1 }),
-      ...steps.map((step, index) => quiet(step.label, () => go(index), { className: `quiet crumb${step.here ? " on" : ""}`,
-        title: step.title, ...(step.here && { ariaCurrent: "step" }) })));
+      ...steps.flatMap((step, index) => [index > 0 && make("span", { textContent: "›" }),
+        quiet(step.label, () => go(index), { className: `quiet crumb${step.here ? " on" : ""}`, title: step.title,
+          ...(step.here && { ariaCurrent: "step" }) })]).filter(Boolean));
     const here = nav.querySelector("[aria-current]");
     if (here) nav.scrollLeft = here.offsetLeft - nav.offsetLeft - 60;
   }
@@ -323,11 +325,12 @@ window.imaginarium = (() => {
   // One person: the cells flow around; several: a row per person, a column per animal.
   function layOut(grid, value) {
     const many = value.people.length > 1;
-    grid.className = many ? "grid many" : "grid one";
-    grid.style.setProperty("--columns", value.animals.length + 1);
+    const sourced = Boolean(value.people[0] && value.people[0].src);
+    grid.className = `grid ${many ? "many" : "one"}${value.told ? " told" : ""}`;
+    grid.style.setProperty("--columns", value.animals.length + (sourced ? 1 : 0));
     const cells = [];
     if (many) {
-      cells.push(make("span", { className: "column-name" }));
+      if (sourced) cells.push(make("span", { className: "column-name" }));
       cells.push(...value.animals.map((animal) => make("span", { className: "column-name" }, animal.label, studyBadge(animal))));
     }
     for (const person of value.people) {
@@ -815,7 +818,7 @@ window.imaginarium = (() => {
       if (!tab) return;
       while (closeViewer());
       showTab(tab);
-      if (narrow()) byId("source").scrollIntoView({ behavior: "smooth" });
+      if (narrow()) inSight(".drawn-source").scrollIntoView({ behavior: "smooth" });
     });
   }
 

@@ -60,10 +60,10 @@ def preview(rgb: np.ndarray, longest: int) -> bytes:
 
 
 @lru_cache(maxsize=32)
-def sample_preview(path: Path) -> dict[str, Any]:
-    """A shipped sample, small; made once for all visitors."""
-    with Image.open(path) as image:
-        return served(preview(np.asarray(image.convert("RGB")), 160), path.name)
+def sample_preview(data: bytes | Path, name: str) -> dict[str, Any]:
+    """A sample, small; made once for all visitors."""
+    with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
+        return served(preview(np.asarray(image.convert("RGB")), 160), name)
 
 
 def note(text: str = "", error: bool = False) -> dict[str, Any]:

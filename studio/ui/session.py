@@ -115,8 +115,8 @@ class Backstage:
 
 @dataclass
 class Slot:
-    """A photo on the desk. ``read`` decodes it again; ``faces`` is None until they are searched; ``origin`` is the id of the
-    kept result that it is, if it is one."""
+    """A photo on the desk. ``read`` decodes it again; ``faces`` is None until they are searched; of a picture that was made here
+    ``recipe`` says how, and ``origin`` is its id in the gallery if it is kept there."""
 
     id: str
     name: str
@@ -127,6 +127,7 @@ class Slot:
     choice: Choice = None
     is_sample: bool = False
     origin: str = ""
+    recipe: Recipe | None = None
     pictures: dict[str, Any] = field(default_factory=dict)
     crop: tuple[Eyes, dict[str, Any]] | None = None
     _photo: Photo | None = None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ import numpy as np
 
 from studio.core.faces import FRAME_SIZE, FRAMES, align
 from studio.core.gallery import Gallery, GalleryError
-from studio.core.images import Photo, PhotoError, to_png
+from studio.core.images import Photo, PhotoError, open_photo, to_png
 from studio.core.recipe import Recipe, RecipeInput
 from studio.ui.delivery import Parcel, origin_of
-from studio.ui.parts import ASSETS, drawn, event_value, note, preview, sample_preview, served
+from studio.ui.parts import drawn, event_value, note, preview, sample_preview, served
 from studio.ui.session import Backstage, Desk, Eyes, Slot, Table
 
 if TYPE_CHECKING:
@@ -26,7 +26,23 @@ if TYPE_CHECKING:
 # The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
 
 CHOOSER_SIDE, THUMB_SIDE, CROP_SIDE = 960, 160, 320  # px, longest side of what the page shows
+EVENTS = "sample", "remove", "choose", "centre", "eyes"  # of the card
 NO_FACE = "No face found. Where is it?"
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A face to begin with: a file or its bytes, and the ``recipe`` of one that was made here."""
+
+    name: str
+    title: str
+    data: bytes | Path
+    recipe: Recipe | None = None
+
+    def slot(self) -> Slot:
+        """The sample as a photo."""
+        slot = Slot.of(lambda: open_photo(self.data, self.title), is_sample=True)
+        return _made_here(slot, self.recipe) if self.recipe else slot
 
 
 @dataclass(frozen=True)
@@ -36,34 +52,36 @@ class PhotoSource:
     Args:
         backstage: where the engine and the galleries are.
         table: the tab's own photos of a visitor.
-        samples: file names in ``assets/samples`` with their titles.
+        samples: what there is to begin with.
         most: photos that fit at once.
+        mixes: samples may stand beside photos of one's own and beside each other; else one of them stands in for a photo.
+        restores: of which recipes a dropped picture is no photo but brings back its settings.
     """
 
     backstage: Backstage
     table: Callable[[Desk], Table]
-    samples: Mapping[str, str]
+    samples: Callable[[], Sequence[Sample]]
     most: int
-    own: tuple[str, ...] = field(default=("sample", "remove", "choose", "centre", "eyes"), init=False)
+    mixes: bool = False
+    restores: Callable[[Recipe], bool] = lambda recipe: True
 
-    def build(self, elem_id: str) -> gr.HTML:
-        """The card on the page; its events wait for :meth:`connect`."""
-        return drawn("source", elem_id, *self.own)
+    def build(self, elem_id: str) -> tuple[gr.HTML, gr.UploadButton]:
+        """The card on the page, whose events wait for :meth:`connect`, and what files come through."""
+        upload = gr.UploadButton("Upload", file_count="multiple", elem_classes="photo-upload", type="filepath")
+        return drawn("source", elem_id, *EVENTS), upload
 
     def connect(self, desk: gr.State, card: gr.HTML) -> None:
         """What is clicked on the card."""
         handlers = self.add_sample, self.remove, self.choose, self.use_centre, self.use_eyes
-        for name, handler in zip(self.own, handlers, strict=True):
+        for name, handler in zip(EVENTS, handlers, strict=True):
             getattr(card, name)(handler, [desk], [desk, card], show_progress="hidden", api_visibility="private")
 
     def draw(self, desk: Desk, said: dict[str, Any] | None = None) -> dict[str, Any]:
         """What the browser draws."""
         slots = self.table(desk).slots
         own = any(not slot.is_sample for slot in slots)
-        offered = {} if own else self.samples  # one's own photos need the room
-        samples = [
-            {"name": name, "title": title, "src": sample_preview(ASSETS / "samples" / name)} for name, title in offered.items()
-        ]
+        offered = () if own and not self.mixes else self.samples()  # one's own photos need the room
+        samples = [{"name": one.name, "title": one.title, "src": sample_preview(one.data, one.name)} for one in offered]
         return {"photos": [_photo_row(slot) for slot in slots], "samples": samples, "note": said}
 
     # -- what comes -----------------------------------------------------------------------------------------------------
@@ -73,41 +91,44 @@ class PhotoSource:
         troubles, restored = [], None
         for path in map(Path, paths or []):
             try:
-                if (recipe := _recipe_in(path)) is not None:
+                recipe = _recipe_in(path)
+                if recipe and self.restores(recipe):
                     restored = recipe
                 else:
-                    self.add(desk, Slot.open(path, path.name))
+                    slot = Slot.open(path, path.name)
+                    self.add(desk, _made_here(slot, recipe) if recipe else slot)
             except (PhotoError, ValueError) as error:
                 troubles.append(str(error))
         return restored, " ".join(troubles)
 
     def add(self, desk: Desk, slot: Slot) -> None:
-        """The first photo of one's own takes the samples' place; the same photo twice is one. Raises ``ValueError`` when full."""
+        """A photo of one's own takes a sample's place; the same photo twice is one. Raises ``ValueError`` when full."""
         table = self.table(desk)
-        table.slots = [other for other in table.slots if not other.is_sample]
+        samples = [other for other in table.slots if other.is_sample]
+        if not slot.is_sample:
+            gone = samples[:1] if self.mixes else samples
+            table.slots = [other for other in table.slots if other not in gone]
+        elif not self.mixes:
+            table.slots = [other for other in table.slots if other not in samples]
         if any(other.sha256 == slot.sha256 for other in table.slots):
             return
         if len(table.slots) >= self.most:
             raise ValueError(f"{slot.name} was left out: {self.most} photos fit at once, so remove one first.")
         table.slots.append(slot)
 
-    def sample_slots(self) -> list[Slot]:
-        """The samples as photos."""
-        return [self._sample(name) for name in self.samples]
-
-    def _sample(self, name: str) -> Slot:
-        return Slot.open(ASSETS / "samples" / name, self.samples[name], is_sample=True)
-
     # -- what is clicked ------------------------------------------------------------------------------------------------
 
     def add_sample(self, desk: Desk, event: gr.EventData) -> Iterator[tuple[Desk, dict[str, Any]]]:
-        """A sample takes the place of the other one; of several that fit, it joins them."""
-        name, table = event_value(event, "name"), self.table(desk)
-        if name in self.samples:
-            kept = [slot for slot in table.slots if not slot.is_sample]
-            table.slots = [*kept, self._sample(name)]
-        yield desk, self.draw(desk)
-        yield desk, self.draw(desk, self.find_all(desk))
+        """Puts a sample on the table."""
+        said = None
+        for sample in self.samples():
+            if sample.name == event_value(event, "name"):
+                try:
+                    self.add(desk, sample.slot())
+                except ValueError as error:
+                    said = note(str(error), True)
+        yield desk, self.draw(desk, said)
+        yield desk, self.draw(desk, self.find_all(desk) or said)
 
     def remove(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
         table = self.table(desk)
@@ -187,7 +208,8 @@ class PhotoSource:
         try:
             return Slot.of(lambda: gallery.source(sha256))
         except GalleryError:
-            return next((slot for slot in self.sample_slots() if slot.sha256 == sha256), None)
+            slots = (sample.slot() for sample in self.samples())
+            return next((slot for slot in slots if slot.sha256 == sha256), None)
 
     def find_photo(self, gallery: Gallery, sha256: str) -> Photo | None:
         """A photo that is kept here or came with the studio."""
@@ -197,8 +219,12 @@ class PhotoSource:
 
 def sent_slot(sent: Parcel) -> Slot:
     """A kept result as a photo."""
-    slot = Slot.of(lambda: sent.photo, origin=sent.item_id)
-    if sent.recipe.parameters.get("paste") is not True:
+    return _made_here(Slot.of(lambda: sent.photo, origin=sent.item_id), sent.recipe)
+
+
+def _made_here(slot: Slot, recipe: Recipe) -> Slot:
+    slot.recipe = recipe
+    if recipe.parameters.get("paste") is not True:
         slot.choice = "centre"  # it is a head in its frame already, and perhaps none that a face finder knows
     return slot
 

@@ -126,7 +126,7 @@ class Visitor:
 
     def add(self, *files: Path) -> None:
         """Chooses files and waits until their faces were searched."""
-        self.page.set_input_files("#picker", [str(file) for file in files])
+        self.page.set_input_files(".tab-pane.on .picker", [str(file) for file in files])
         self.page.wait_for_function("!document.querySelector('.drop-card.reading')")
         self.page.wait_for_function("![...document.querySelectorAll('.person')].some((p) => p.textContent.includes('looking'))")
 

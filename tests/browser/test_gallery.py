@@ -45,7 +45,7 @@ def checked_animals(visitor) -> list[str]:
 
 
 def paste(visitor, text: str) -> None:
-    visitor.page.click("#open-paste")
+    visitor.page.click(".tab-pane.on .open-paste")
     visitor.page.fill("dialog textarea", text)
     visitor.page.click("#restore-paste")
 

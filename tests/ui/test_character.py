@@ -11,7 +11,6 @@ from studio.core.images import to_png
 from studio.core.recipe import Recipe, RecipeInput
 from studio.core.workspace import Workspaces
 from studio.pipelines.character import MAX_PHOTOS
-from studio.ui.parts import ASSETS
 from studio.ui.session import Backstage, Desk, Slot
 from studio.ui.strip import strip_value
 from studio.ui.tabs.character import NO_ANIMALS, SAMPLES, CharacterTab
@@ -130,8 +129,7 @@ def test_forged_events_change_nothing(tab, photo, value):
 
 
 def test_a_sample_is_restored_with_its_eyes(tab, backstage):
-    name, title = next(iter(SAMPLES.items()))
-    sample = Slot.open(ASSETS / "samples" / name, title)
+    sample, title = SAMPLES[0].slot(), SAMPLES[0].title
     eyes = ((100.0, 90.0), (150.0, 90.0))
     inputs = [{"sha256": sample.sha256, "name": title, "eyes": eyes}]
     recipe = Recipe(tab="character", verb="translate", parameters={"animals": ["lion"], "strength": 0.5}, inputs=inputs)

@@ -21,6 +21,7 @@ from studio.core.images import Photo, to_png
 from studio.core.recipe import Recipe
 from studio.ui.delivery import Offer, Parcel, missing_networks, no_such_tab
 from studio.ui.parts import (
+    ASSETS,
     EMPTY_SHEET,
     ask_to_stop,
     buttons,
@@ -34,7 +35,7 @@ from studio.ui.parts import (
     served,
 )
 from studio.ui.session import Backstage, Desk, Slot, Table
-from studio.ui.source import CROP_SIDE, PhotoSource, centre_eyes, face_choices, sent_slot, source_crop, then
+from studio.ui.source import CROP_SIDE, PhotoSource, Sample, centre_eyes, face_choices, sent_slot, source_crop, then
 from studio.ui.strip import strip_value, take_away
 from studio.ui.tabs import dream
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 # studio.pipelines.character is imported inside functions: torch comes with it, and the page must answer before that.
 
-SAMPLES = {"astronaut.jpg": "Eileen Collins"}
+SAMPLES = (Sample("astronaut.jpg", "Eileen Collins", ASSETS / "samples" / "astronaut.jpg"),)
 MAX_STRENGTH = 1.3
 MAX_PHOTOS = 24
 CELL_SIDE = 512  # px, longest side of what the page shows
@@ -78,7 +79,7 @@ class CharacterTab:
     def __init__(self, backstage: Backstage):
         self._backstage = backstage
         self._dreams = dream.Dreams(backstage)
-        self._photos = PhotoSource(backstage, lambda desk: desk, SAMPLES, MAX_PHOTOS)
+        self._photos = PhotoSource(backstage, lambda desk: desk, lambda: SAMPLES, MAX_PHOTOS)
         self._first_visit: tuple[Slot, list[Translation]] | None = None
         self._first_visit_lock = threading.Lock()
 
@@ -87,11 +88,10 @@ class CharacterTab:
     def build(self, shell: Shell) -> None:
         """Lays the tab out inside its pane and connects it."""
         with gr.Column(elem_classes="mode-switch"):
-            switch = gr.Radio(SOURCES, value=PHOTO, show_label=False, container=False, elem_id="source-switch")
+            switch = gr.Radio(SOURCES, value=PHOTO, label="Source", show_label=False, container=False, elem_id="source-switch")
             self.offer = Offer(self._backstage)
         with gr.Column(elem_classes=["side", "in-photo"]):
-            upload = gr.UploadButton("Upload", file_count="multiple", elem_id="upload", type="filepath")
-            source = self._photos.build("source")
+            source, upload = self._photos.build("source")
             controls = self._build_controls()
             with gr.Column(elem_classes="actions"):
                 problem = gr.HTML("", elem_id="make-note", apply_default_css=False)
@@ -153,7 +153,7 @@ class CharacterTab:
 
         with self._first_visit_lock:
             if self._first_visit is None and self._animals():
-                slot = self._photos.sample_slots()[0]
+                slot = SAMPLES[0].slot()
                 request = CharacterRequest((slot.photo(),), faces=face_choices(Table([slot]), engine))
                 cells = [step for step in translate(engine, request) if isinstance(step, Translation)]
                 self._first_visit = slot, cells
