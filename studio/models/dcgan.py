@@ -61,21 +61,22 @@ def fold_batch_norm(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class Discriminator(nn.Module):
-    """Four strided convolutions, batch norm on all but the first, and one answer a picture.
+    """Strided convolutions down to 4 x 4 px, batch norm on all but the first, and one answer a picture.
 
     (With spectral norm in its place the answers stayed so near to 0 that the generator learnt nothing in 60,000 pictures.)
     """
 
-    def __init__(self, width: int = 64):
+    def __init__(self, width: int = 64, resolution: int = 64):
         super().__init__()
-        channels = [3, width, 2 * width, 4 * width, 8 * width]
+        halvings = resolution.bit_length() - 3
+        channels = [3, *(width * min(8, 2**k) for k in range(halvings))]
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1, bias=a == 3) for a, b in pairwise(channels))
         self.norms = nn.ModuleList(nn.BatchNorm2d(b) if a > 3 else nn.Identity() for a, b in pairwise(channels))
-        self.answer = nn.Conv2d(8 * width, 1, 4)
+        self.answer = nn.Conv2d(channels[-1], 1, 4)
         initialise(self)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """``image`` (B, 3, 64, 64) in [-1, 1] -> logits (B,), above 0 for real, of its only scale."""
+        """``image`` (B, 3, R, R) in [-1, 1] -> logits (B,), above 0 for real, of its only scale."""
         x = image
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = F.leaky_relu(norm(layer(x)), 0.2)

@@ -79,15 +79,18 @@ def _grow(x: Tensor) -> Tensor:
 
 
 class Mapping(nn.Module):
-    """Latent -> style: a few linear layers (Karras et al. 2019, section 2)."""
+    """Latent -> style: a few linear layers (Karras et al. 2019, section 2).
+
+    The latent's length is not normalised away: an encoder would drown its posterior's noise in it.
+    """
 
     def __init__(self, latent: int, layers: int):
         super().__init__()
         self.layers = nn.ModuleList(EqualLinear(latent, latent, rate=0.01) for _ in range(layers))
 
     def forward(self, latent: Tensor) -> Tensor:
-        """``latent`` (B, L), normal -> style (B, L); only the latent's direction counts."""
-        x = latent * torch.rsqrt(latent.square().mean(1, keepdim=True) + 1e-8)
+        """``latent`` (B, L), normal -> style (B, L)."""
+        x = latent
         for layer in self.layers:
             x = _activate(layer(x))
         return x

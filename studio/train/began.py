@@ -14,7 +14,7 @@ from studio.train.loop import Settings, tile
 
 GAMMA = 0.5  # diversity ratio (eq. 4)
 LAMBDA_K = 0.001  # rate of the balance k (section 3.4), per step of 16 pictures
-RATE, LEAST_RATE = 2e-4, 2e-5  # 1e-4 in the paper, for twenty times the steps; below 2e-5 it collapses
+RATE, LEAST_RATE = 3e-4, 2e-5  # 1e-4 in the paper, for twenty times the steps; below 2e-5 it collapses
 HALVE_AFTER = 400_000  # images
 WIDTHS = {64: 24, 128: 64}
 
@@ -23,7 +23,7 @@ class BEGANTrainer(FacesTrainer):
     """``began-64`` and ``-128``."""
 
     images_per_step = 16
-    ema_half_life = 10_000.0
+    ema_half_life = 4_000.0
 
     def __init__(self, settings: Settings, size: int):
         super().__init__(settings, f"began-{size}", size)

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from studio.metrics.kid import kid
 from studio.models import dcgan, stylegan
-from studio.models.cyclegan import Discriminator as PatchDiscriminator
 from studio.train.augment import diff_augment
 from studio.train.critics import FeatureDiscriminator, imagenet_trunk
 from studio.train.data import HEAD, MODEL_PARTS, VALIDATION_PARTS, Sampler, part, read_pack, to_unit
@@ -30,7 +29,7 @@ STYLEGAN = {
 # Of what the networks give back; the GAN's own terms are of order 1.
 LAMBDA_PIXELS, LAMBDA_PERCEPTUAL = 2.0, 2.0
 LAMBDA_KL = 2.5e-3
-WARM_UP = 30_000  # pictures
+WARM_UP = 26_000  # pictures
 MEASURED = 2000  # samples a measure takes while training
 
 
@@ -115,7 +114,8 @@ class FacesTrainer(Trainer):
 class GANTrainer(FacesTrainer):
     """A generator against one or several critics; all pictures pass DiffAugment.
 
-    Subclasses make ``generator`` and the critics named in ``weights``, each with its weight in the generator's loss.
+    Subclasses make ``generator`` and the critics named in ``weights``, each with its weight in the generator's loss: DCGAN's
+    "critic" with the logistic loss it was published with, "feature" with the hinge loss of Projected GANs.
     """
 
     policy = "translation"
@@ -148,24 +148,25 @@ class GANTrainer(FacesTrainer):
         real = self.sampler.draw(0, self.images_per_step)
         made = self.make(self.latents(self.images_per_step))
         answers = self._answers(made)
-        losses = {f"gan_{name}": weight * self.generator_loss(answers[name]) for name, weight in self.weights.items()}
+        losses = {f"gan_{name}": weight * self.generator_loss(name, answers[name]) for name, weight in self.weights.items()}
         self.optimisers["generator"].zero_grad()
         self.fabric.backward(sum(losses.values()))
         self.optimisers["generator"].step()
         real_answers, made_answers = self._answers(real), self._answers(made.detach())
-        losses |= {f"critic_{name}": self.critic_loss(real_answers[name], made_answers[name]) for name in self.weights}
+        losses |= {f"critic_{name}": self.critic_loss(name, real_answers[name], made_answers[name]) for name in self.weights}
         self.optimisers["critics"].zero_grad()
         self.fabric.backward(sum(losses[f"critic_{name}"] for name in self.weights))
         self.optimisers["critics"].step()
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def generator_loss(self, made: list[Tensor]) -> Tensor:
+    def generator_loss(self, critic: str, made: list[Tensor]) -> Tensor:
         """From a critic's answers to made pictures."""
-        return fooled(made)
+        return fooled(made) if critic == "feature" else logistic(made, 1)
 
-    def critic_loss(self, real: list[Tensor], made: list[Tensor]) -> Tensor:
+    def critic_loss(self, critic: str, real: list[Tensor], made: list[Tensor]) -> Tensor:
         """From a critic's answers to real and to made pictures."""
-        return hinge(real, 1) + hinge(made, -1)
+        loss = hinge if critic == "feature" else logistic
+        return loss(real, 1) + loss(made, -1)
 
     def _answers(self, images: Tensor) -> dict[str, list[Tensor]]:
         augmented = diff_augment(images, self.policy)
@@ -193,31 +194,25 @@ class DCGANTrainer(GANTrainer):
     def latents(self, count: int) -> Tensor:
         return self.uniform(count, dcgan.LATENT)
 
-    def generator_loss(self, made: list[Tensor]) -> Tensor:
-        return logistic(made, 1)
-
-    def critic_loss(self, real: list[Tensor], made: list[Tensor]) -> Tensor:
-        return logistic(real, 1) + logistic(made, -1)
-
     def export(self, measures: dict[str, Any]) -> None:
         tensors = dcgan.fold_batch_norm(self.ema["generator"].state_dict())
         self.card(family="dcgan", tensors=tensors, config={}, measures=measures)
 
 
 class StyleGANTrainer(GANTrainer):
-    """``stylegan-64`` and ``-128``: critics over frozen ImageNet features (Projected GANs) and over patches, hinge loss.
+    """``stylegan-64`` and ``-128``: DCGAN's critic and one over frozen ImageNet features (Projected GANs, Sauer et al. 2021).
 
     An encoder learns with it (after VAE/GAN, Larsen et al. 2016): the generator has to give real faces back from their latents,
-    whose posterior stays near the prior; for the first ``WARM_UP`` pictures it does nothing else. Critics alone had all faces in
-    one pose after 35,000 pictures; and a photo's inversion has where to start.
+    whose posterior stays near the prior; for the first ``WARM_UP`` pictures it does nothing else. A critic over features alone
+    had all faces in one pose after 35,000 pictures; and a photo's inversion has where to start.
     """
 
     images_per_step = 32
     ema_half_life = 5_000.0
-    weights = MappingProxyType({"feature": 0.5, "patch": 0.25})
-    rates = MappingProxyType({"generator": 2e-3, "critics": 1e-3, "encoder": 1e-3})
+    weights = MappingProxyType({"critic": 1.0, "feature": 0.5})
+    rates = MappingProxyType({"generator": 2e-3, "critics": 3e-4, "encoder": 1e-3})
     mixing = 0.25  # share of pictures whose fine styles come from a second latent (Karras et al. 2019, section 3.1)
-    given_back = 16  # pictures a step that the encoder sees
+    given_back = 8  # pictures a step that the encoder sees
 
     def __init__(self, settings: Settings, size: int):
         super().__init__(settings, f"stylegan-{size}", size)
@@ -229,7 +224,7 @@ class StyleGANTrainer(GANTrainer):
             "generator": stylegan.Generator(**config),
             "encoder": stylegan.Encoder(self.size, config["latent"], config["mapping"]),
             "feature": FeatureDiscriminator(self.trunk, 1, self.size, kernel=3),
-            "patch": PatchDiscriminator(),
+            "critic": dcgan.Discriminator(resolution=self.size),
         }
 
     def ready(self, *averaged: str) -> None:

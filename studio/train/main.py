@@ -17,7 +17,9 @@ Maker = Callable[[Settings], Trainer]
 
 def recipes() -> dict[str, Maker]:
     """Every recipe's name and what makes its trainer."""
+    from studio.train.bank import BankTrainer
     from studio.train.began import BEGANTrainer
+    from studio.train.cascade import CascadeTrainer
     from studio.train.cyclegan import ANIMALS, GROUPS, CycleGANTrainer
     from studio.train.gan import DCGANTrainer, StyleGANTrainer
     from studio.train.judges import JUDGES
@@ -28,10 +30,11 @@ def recipes() -> dict[str, Maker]:
         return lambda settings: CycleGANTrainer(settings, group, size)
 
     sized = {"began": BEGANTrainer, "stylegan": StyleGANTrainer}
-    makers: dict[str, Maker] = {LandmarkTrainer.name: LandmarkTrainer, **JUDGES}
+    makers: dict[str, Maker] = {kind.name: kind for kind in (LandmarkTrainer, BankTrainer)} | JUDGES
     makers["dcgan-64"] = DCGANTrainer
     makers |= {f"{name}-{size}": partial(kind, size=size) for name, kind in sized.items() for size in (64, 128)}
     makers |= {f"{name}-{animal}-64": partial(kind, animal=animal) for name, kind in K_GANS.items() for animal in ANIMALS}
+    makers |= {f"cascade-{animal}-64": partial(CascadeTrainer, animal=animal) for animal in ANIMALS}
     makers |= {f"cyclegan-{group}-{size}": translator(group, size) for size in (64, 128) for group in GROUPS}
     return makers
 
