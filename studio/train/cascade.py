@@ -46,7 +46,7 @@ class CascadeTrainer(CycleGANTrainer):
         kin = [card for card in cards if animal in card.domains or card.family == "stylegan"]
         found = [card for card in kin if card.resolution == self.size]
         if not found:
-            raise ValueError(f"There is no K-GAN of {animal} to learn from: train k-dcgan-{animal}-{self.size} and ship it first.")
+            raise ValueError(f"There is no K-GAN of {animal} to learn from: train and ship k-dcgan-{animal}-{self.size} first.")
         return found
 
     @torch.no_grad()
