@@ -22,7 +22,8 @@ from studio.core.faces import Face
 from studio.core.images import open_photo
 from studio.core.recipe import Recipe
 from studio.core.registry import default_registry
-from studio.pipelines import character, photos
+from studio.pipelines import photos
+from studio.pipelines.parts import list_animals
 from tests.fakes import JUDGE, FakeEngine, translator
 
 EYES = np.array([[204.5, 101.5], [247.5, 104]], np.float32)  # of the astronaut, px
@@ -183,7 +184,7 @@ def test_evaluating_without_the_packs_is_one_line(capsys, studio, tmp_path):
 
 # --- the command as it is shipped -------------------------------------------------------------------------------------
 
-SHIPPED = character.list_animals(default_registry())
+SHIPPED = list_animals(default_registry())
 
 
 def shipped(*arguments) -> SimpleNamespace:

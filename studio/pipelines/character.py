@@ -26,8 +26,6 @@ from studio.pipelines.parts import (
     translate_heads,
     with_article,
 )
-from studio.pipelines.parts import animal_label as animal_label
-from studio.pipelines.parts import list_animals as list_animals
 from studio.pipelines.photos import Crops, Eyes, FaceChoice, check_faces, faces_of, find_eyes, inputs_of, photos_of
 
 if TYPE_CHECKING:

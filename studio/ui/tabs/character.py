@@ -205,7 +205,7 @@ class CharacterTab:
         desk.sheet |= {"busy": False, "message": f"{slot.name} as {len(cells)} animals. Drop your own photo to see yourself."}
 
     def _animals(self) -> tuple[AnimalInfo, ...]:
-        from studio.pipelines.character import list_animals
+        from studio.pipelines.parts import list_animals
 
         return list_animals(self._backstage.registry)
 
@@ -413,7 +413,7 @@ def _words(cell: Translation) -> list[dict[str, Any]]:
 
 def _remarks(cell: Translation) -> dict[str, Any]:
     """What is said of the picture beyond its recipe."""
-    from studio.pipelines.character import animal_label
+    from studio.pipelines.parts import animal_label
 
     return {"words": _words(cell), "study": cell.study, "animal": animal_label(cell.animal)}
 
@@ -429,7 +429,7 @@ def _facts(cell: Translation) -> list[list[str]]:
 
 
 def _title(slot: Slot, cell: Translation) -> str:
-    from studio.pipelines.character import animal_label, with_article
+    from studio.pipelines.parts import animal_label, with_article
 
     return f"{Path(slot.name).stem} as {with_article(animal_label(cell.animal))}"
 
