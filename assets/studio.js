@@ -527,12 +527,15 @@ window.imaginarium = (() => {
   function describe(item, value) {
     const root = byId("inspector-body");
     if (!root || (value && item)) return;
-    root.replaceChildren(...(item && !narrow() ? itemDetails(item) : sheetDetails())); // on a phone the viewer tells them
+    const pane = document.querySelector(".tab-pane.on"), tale = pane && tales.get(pane.id);
+    const general = () => [...(tale ? tale() : sheetDetails()), bareSwitch()];
+    root.replaceChildren(...(item && !narrow() ? itemDetails(item) : general())); // on a phone the viewer tells them
   }
 
   const sheetDetails = () => [
     make("p", { textContent: "Click a picture to see it large, with what the judges say about it." }),
-    make("p", { className: "hint", textContent: "Press ? for all keys." }), bareSwitch()];
+    make("p", { className: "hint", textContent: "Press ? for all keys." })];
+  const tales = new Map(); // by a pane's id: what the inspector tells while no picture is looked at, else the lines above
 
   function itemDetails(item) {
     const facts = make("dl", {}, ...(item.facts || []).flatMap(([name, text]) =>
@@ -815,6 +818,7 @@ window.imaginarium = (() => {
       const { file, note, tab } = props.value || {};
       if (file) download(file);
       if (note) say(note);
+      document.dispatchEvent(new CustomEvent("brought"));
       if (!tab) return;
       while (closeViewer());
       showTab(tab);
@@ -827,6 +831,7 @@ window.imaginarium = (() => {
   function showTab(name) {
     for (const pane of document.querySelectorAll(".tab-pane")) pane.classList.toggle("on", pane.id === `tab-${name}`);
     for (const button of document.querySelectorAll("[data-tab]")) button.ariaSelected = String(button.dataset.tab === name);
+    if (viewer.index < 0) describe(null);
   }
 
   const KEYS = [["Enter", "Make"], ["Esc", "Stop, or back to all pictures"], ["← →", "Previous and next picture"], ["B", "Back to the dream before"],
@@ -900,5 +905,5 @@ window.imaginarium = (() => {
   }
   listen();
 
-  return { source, stage, strip, courier, facts, arrival };
+  return { source, stage, strip, courier, facts, arrival, make, link, quiet, icon, narrow, bare, tales, describe, currentItem, recipeDetails, studyBadge, setPicture };
 })();

@@ -38,7 +38,7 @@ def details(gallery: Gallery, desk: Desk, item_id: Any, tabs: Mapping[str, Any])
         "tags": item.tags,
         "trashed": item.trashed is not None,
         "again": tab is not None,
-        "targets": _targets(tabs, tab),
+        "targets": _targets(tabs, tab, recipe),
         "lineage": _lineage(gallery, desk, item, tabs),
         "made": [_result(gallery, desk, other, tabs) for other in gallery.descendants(item.id)[:DESCENDANTS]],
     }
@@ -63,8 +63,8 @@ def _link(recipe: Recipe) -> str:
         return ""  # too long for an address; the page then offers the file only
 
 
-def _targets(tabs: Mapping[str, Any], tab: Any) -> list[dict[str, str]]:
-    gives = tab.gives if tab else ()
+def _targets(tabs: Mapping[str, Any], tab: Any, recipe: Recipe) -> list[dict[str, str]]:
+    gives = tab.gives(recipe) if tab else ()
     return [
         {"tab": other.id, "kind": kind, "label": f"{label} in {other.title}"}
         for other in tabs.values()

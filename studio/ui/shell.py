@@ -18,8 +18,9 @@ from studio.ui.parts import asset, drawn
 from studio.ui.session import Backstage, Desk
 from studio.ui.strip import Strip
 from studio.ui.tabs.character import CharacterTab
+from studio.ui.tabs.manifold import ManifoldTab
 
-TABS = (CharacterTab,)
+TABS = (CharacterTab, ManifoldTab)
 
 STATUS_SECONDS = 5.0
 CACHE_SWEEP_SECONDS, CACHE_LIFE_SECONDS = 3600, 86_400
@@ -41,15 +42,14 @@ class Shell:
 class Tab(Protocol):
     """A tab: ``id`` and ``title`` for the header.
 
-    ``takes`` maps the kinds of things it can be sent ("photo", "code", "mask", "style") to what the button says, ``gives`` are
-    the kinds that its own results can be. ``outputs`` are what ``open``, ``restore`` and ``take`` set, in their order. ``offer``,
-    built where the tab restores, offers to pull the networks of ``desk.wanted``, which ``restore`` sets to its recipe.
+    ``takes`` maps the kinds of things it can be sent ("photo", "code", "mask", "style") to what the button says. ``outputs`` are
+    what ``open``, ``restore`` and ``take`` set, in their order. ``offer``, built where the tab restores, offers to pull the
+    networks of ``desk.wanted``, which ``restore`` sets to its recipe.
     """
 
     id: str
     title: str
     takes: Mapping[str, str]
-    gives: Sequence[str]
     outputs: Sequence[gr.components.Component]
     offer: Offer
 
@@ -69,6 +69,9 @@ class Tab(Protocol):
 
     def take(self, desk: Desk, sent: Parcel) -> Iterator[tuple[Any, ...]]:
         """Uses a kept result. Raises ``ValueError`` with one sentence if it cannot."""
+
+    def gives(self, recipe: Recipe) -> Sequence[str]:
+        """The kinds of things that a result of this recipe can be sent as."""
 
     def describe(self, recipe: Recipe) -> list[list[str]]:
         """The recipe's settings in words: [name, value] each."""
@@ -115,7 +118,7 @@ def look() -> dict[str, Any]:
         "#fff4ed", "#ffe6d5", "#feccaa", "#fdac74", "#fb8a3c", "#e8590c", "#c2410c", "#a3360c", "#822c12", "#692612", "#3b1208"
     )  # fmt: skip
     theme = gr.themes.Base(primary_hue=accent, neutral_hue="zinc", radius_size="md", font=_FONT, font_mono=_MONO)
-    return {"theme": theme, "css": asset("studio.css"), "head": f"<script>{asset('studio.js')}</script>"}
+    return {"theme": theme, "css": asset("studio.css"), "head": f"<script>{asset('studio.js')}\n{asset('walk.js')}</script>"}
 
 
 _INSPECTOR = (

@@ -274,6 +274,12 @@ def source_crop(slot: Slot, frame: str) -> dict[str, Any]:
     return slot.crop[1]
 
 
+def head_of(recipe: Recipe, photo: Photo) -> np.ndarray:
+    """The head of a recipe's only photo, uint8 (S, S, 3)."""
+    height, width = photo.rgb.shape[:2]
+    return align(photo.rgb, np.asarray(recipe.inputs[0].eyes or centre_eyes((width, height))), "head", CROP_SIDE).image
+
+
 def then(missing: list[str]) -> str:
     """What to do after a recipe was restored."""
     if missing:

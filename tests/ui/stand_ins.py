@@ -54,6 +54,12 @@ def add_generators(store: CheckpointStore) -> None:
     for family, config in (("stylegan", shape), ("dcgan", {"width": 4})):
         card = Card(f"{family}-64", family, "sample", 64, f"{family}.safetensors", "", 0, "none", ("face",), "head", config)
         registry.add(_untrained(card, folder, 1))
+    config = {"part": "encoder", "resolution": 64, "latent": 16, "width": 8}
+    card = Card("stylegan-encoder-64", "stylegan", "encode", 64, "encoder.safetensors", "", 0, "none", ("face",), "head", config)
+    registry.add(_untrained(card, folder, 1))
+    card = default_registry().card("judge-attributes")  # guides the search for a photo
+    shutil.copy(PRETRAINED / card.file, folder)
+    registry.add(card)
     base, domains = registry.card("dcgan-64"), ("face", "lion")
     card = replace(base, id="k-dcgan-lion-64", file="k-dcgan-lion.safetensors", domains=domains, config={"width": 4, "rank": 2})
     card = replace(card, base={"id": base.id, "sha256": base.sha256}, study="It has never seen a lion.")

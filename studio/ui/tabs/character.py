@@ -6,7 +6,7 @@ Its other source, dreams, is in ``dream.py``; a switch above both says which of 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,7 +15,6 @@ import gradio as gr
 import numpy as np
 
 from studio.core.checkpoints import CheckpointError
-from studio.core.faces import align
 from studio.core.gallery import Gallery, GalleryError
 from studio.core.images import Photo, to_png
 from studio.core.recipe import Recipe
@@ -35,7 +34,7 @@ from studio.ui.parts import (
     served,
 )
 from studio.ui.session import Backstage, Desk, Slot, Table
-from studio.ui.source import CROP_SIDE, PhotoSource, Sample, centre_eyes, face_choices, sent_slot, source_crop, then
+from studio.ui.source import PhotoSource, Sample, face_choices, head_of, sent_slot, source_crop, then
 from studio.ui.strip import strip_value, take_away
 from studio.ui.tabs import dream
 
@@ -74,7 +73,6 @@ class CharacterTab:
     id = "character"
     title = "Character"
     takes: ClassVar = {"photo": "Use as photo"}
-    gives = ("photo",)
 
     def __init__(self, backstage: Backstage):
         self._backstage = backstage
@@ -82,6 +80,11 @@ class CharacterTab:
         self._photos = PhotoSource(backstage, lambda desk: desk, lambda: SAMPLES, MAX_PHOTOS)
         self._first_visit: tuple[Slot, list[Translation]] | None = None
         self._first_visit_lock = threading.Lock()
+
+    @staticmethod
+    def gives(recipe: Recipe) -> Sequence[str]:
+        """A picture can be sent on, the sheet of the stages cannot."""
+        return () if recipe.verb == "stages" else ("photo",)
 
     # -- the page -------------------------------------------------------------------------------------------------------
 
@@ -283,8 +286,7 @@ class CharacterTab:
         """The photo as a result is compared with it, uint8 (H, W, 3)."""
         if recipe.parameters.get("paste") is True:
             return photo.rgb
-        height, width = photo.rgb.shape[:2]
-        return align(photo.rgb, np.asarray(recipe.inputs[0].eyes or centre_eyes((width, height))), "head", CROP_SIDE).image
+        return head_of(recipe, photo)
 
     # -- making ---------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,757 @@
+"""The Manifold tab: faces on the left, the walk between them in the middle, a row per animal below it."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from studio.core.checkpoints import CheckpointError
+from studio.core.gallery import Gallery, GalleryError
+from studio.core.images import Photo, to_png
+from studio.core.recipe import Recipe, without_recipe
+from studio.ui.delivery import Offer, Parcel, missing_networks
+from studio.ui.parts import ASSETS, buttons, capital, drawn, event_value, note, pretty, problem_text, progress, served
+from studio.ui.session import Backstage, Desk, Slot, Table
+from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, head_of, sent_slot, source_crop, then
+from studio.ui.strip import download, parcel, strip_value
+
+if TYPE_CHECKING:
+    from studio.core.engine import Engine
+    from studio.pipelines.manifold import Film, Inversion, InvertRequest, Preview, TraverseRequest, TraverseResult
+    from studio.ui.shell import Shell
+
+# The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
+
+ASTRONAUT = Sample("astronaut.jpg", "Eileen Collins", ASSETS / "samples" / "astronaut.jpg")
+SAMPLE_SEED, SAMPLES = 4, 4  # the dreams that a visitor can begin with
+FIRST_ANIMALS = ("lion", "panda")
+MAX_PHOTOS, MAX_STRENGTH, MAX_STEPS, STEPS = 4, 1.3, 300, 100
+FRAMES, FEWEST, MOST = 9, 5, 25
+PREVIEW_SECONDS = 0.15  # between two looks at a face that is being found
+REMEMBERED = 32  # faces that are not searched again in this visit
+SPRITES = 12  # pictures in a row of what the slider shows
+NO_GENERATOR = "There is no generator here yet that faces can be found in: pull one, then start the studio again."
+EMPTY: dict[str, Any] = {
+    "faces": [], "rows": [], "columns": 0, "film": None, "array": None, "done": 0, "total": 0, "message": "", "busy": False,
+    "run": 0, "place": None,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The tab's widgets, in the order in which handlers take them."""
+
+    animals: gr.CheckboxGroup
+    frames: gr.Slider
+    strength: gr.Slider
+    loop: gr.Checkbox
+    path: gr.Radio
+    generator: gr.Radio
+    steps: gr.Slider
+
+    def all(self) -> list[Any]:
+        return [self.animals, self.frames, self.strength, self.loop, self.path, self.generator, self.steps]
+
+
+@dataclass
+class Walk(Table):
+    """One visitor's walk: what was found and made, what the browser draws of it (``value``), and the ids of what is kept.
+
+    ``place`` is what a restored recipe shows of the walk: a step of its film and a row.
+    """
+
+    found: dict[Any, Inversion] = field(default_factory=dict)
+    kept: dict[Any, str] = field(default_factory=dict)
+    result: TraverseResult | None = None
+    film: Film | None = None
+    films: dict[str, bytes] = field(default_factory=dict)
+    sheet_id: str = ""
+    value: dict[str, Any] = field(default_factory=lambda: dict(EMPTY))
+    place: tuple[int, str] | None = None
+    run: int = 0
+    stopped: bool = False
+
+    def begin(self) -> int:
+        """A new run; whatever still runs ends when it sees that it is not the latest."""
+        self.run, self.stopped, self.expected = self.run + 1, False, ()
+        self.result, self.film, self.films, self.sheet_id = None, None, {}, ""
+        return self.run
+
+    def goes_on(self, run: int) -> bool:
+        """Whether a run is the latest and was not stopped."""
+        return self.run == run and not self.stopped
+
+
+class ManifoldTab:
+    """Walks between faces."""
+
+    id = "manifold"
+    title = "Manifold"
+    takes: ClassVar = {"photo": "Walk from this face"}
+
+    def __init__(self, backstage: Backstage):
+        self._backstage = backstage
+        self._samples: tuple[Sample, ...] = (ASTRONAUT,)
+        self._photos = PhotoSource(
+            backstage, _walk, lambda: self._samples, MAX_PHOTOS, mixes=True, restores=lambda recipe: recipe.tab == self.id
+        )
+        self._first_visit: tuple[list[Slot], TraverseResult, Film] | None = None
+        self._first_visit_lock = threading.Lock()
+
+    @staticmethod
+    def gives(recipe: Recipe) -> Sequence[str]:
+        """A single face can be sent on, a sheet cannot."""
+        single = "step" in recipe.parameters or "point" in recipe.parameters
+        return ("photo",) if single or (recipe.verb == "invert" and len(recipe.inputs) == 1) else ()
+
+    # -- the page -------------------------------------------------------------------------------------------------------
+
+    def build(self, shell: Shell) -> None:
+        """Lays the tab out inside its pane and connects it."""
+        with gr.Column(elem_classes=["side", "in-walk"]):
+            source, upload = self._photos.build("walk-source")
+            self.offer = Offer(self._backstage)
+            controls = self._build_controls()
+            with gr.Column(elem_classes="actions"):
+                problem = gr.HTML("", elem_id="walk-note", apply_default_css=False)
+                with gr.Row(elem_classes="action-row"):
+                    make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="walk-make")
+                    stop = gr.Button("Stop", elem_classes="stop-button", elem_id="walk-stop", interactive=False)
+        with gr.Column(elem_classes="canvas"):
+            stage = drawn("walk", "walk", "export", "keep")
+        self.outputs = [source, stage, *controls.all(), problem]
+        self._connect(shell, source, upload, stage, make, stop, controls, problem)
+
+    def _build_controls(self) -> Controls:
+        with gr.Row(elem_classes="label-row"):
+            gr.HTML("<h2>Animals</h2>", apply_default_css=False)
+        animals = gr.CheckboxGroup([], show_label=False, elem_id="walk-animals", elem_classes="chips", container=False)
+        frames = gr.Slider(
+            FEWEST, MOST, FRAMES, step=1, label="Frames", info="from the first face to the last", elem_id="walk-frames",
+            elem_classes="dial", buttons=["reset"],
+        )  # fmt: skip
+        strength = gr.Slider(
+            0, MAX_STRENGTH, 1.0, step=0.05, label="How far", info="0 is the face, 1 the animal, beyond it a caricature",
+            elem_id="walk-strength", elem_classes="dial", buttons=["reset"],
+        )  # fmt: skip
+        with gr.Accordion("More", open=False, elem_classes="more"):
+            loop = gr.Checkbox(False, label="Loop", info="Walks back to the first face, for films without an end")
+            path = gr.Radio(
+                [("Round the mean face", "spherical"), ("Straight", "linear")], value="spherical", label="Path",
+                elem_id="walk-path", elem_classes=["chips", "titled"],
+            )  # fmt: skip
+            generator = gr.Radio([], label="Generator", elem_id="walk-generator", elem_classes=["chips", "titled"])
+            steps = gr.Slider(
+                0, MAX_STEPS, STEPS, step=10, label="Care", info="steps of reversal for a photo; 0 is a first guess",
+                elem_id="walk-steps", elem_classes="dial", buttons=["reset"],
+            )  # fmt: skip
+        return Controls(animals, frames, strength, loop, path, generator, steps)
+
+    def _connect(
+        self,
+        shell: Shell,
+        source: gr.HTML,
+        upload: gr.UploadButton,
+        stage: gr.HTML,
+        make: gr.Button,
+        stop: gr.Button,
+        controls: Controls,
+        problem: gr.HTML,
+    ) -> None:
+        desk = shell.desk
+        running: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        quiet: dict[str, Any] = {**running, "queue": False}
+        added = upload.upload(self._add_photos, [desk, upload], [desk, *self.outputs], **running)
+        added.then(self.offer.show, [desk], self.offer.outputs, **quiet)
+        self._photos.connect(desk, source)
+        outputs = [desk, stage, shell.strip, problem, make, stop]
+        made = gr.on(
+            [make.click, controls.strength.release, controls.frames.release], self._make, [desk, *controls.all()], outputs,
+            trigger_mode="always_last", **running,
+        )  # fmt: skip
+        made.then(self.offer.show, [desk], self.offer.outputs, **quiet)
+        stop.click(self._stop, [desk], [desk, stop], **quiet)
+        stage.export(self._export, [desk], [desk, shell.courier], **running)
+        stage.keep(self._keep_picture, [desk], [desk, shell.strip, shell.courier], **quiet)
+
+    # -- the first visit ------------------------------------------------------------------------------------------------
+
+    def warm_up(self, engine: Engine) -> None:
+        """Dreams up the sample faces and walks between two of them, once for all visitors."""
+        from studio.pipelines.manifold import InvertRequest, TraverseRequest, film, list_generators, traverse
+
+        with self._first_visit_lock:
+            if self._first_visit is None and "flagship" in list_generators(engine):
+                self._samples = (*_dreamt_samples(engine), ASTRONAUT)
+                slots = [sample.slot() for sample in self._samples[:2]]
+                photos, chosen = tuple(slot.photo() for slot in slots), face_choices(Table(slots), engine)
+                faces = InvertRequest(photos, faces=chosen, dreams=_dreams(slots))
+                *_, result = traverse(engine, TraverseRequest(faces, animals=self._first_animals()))
+                *_, filmed = film(engine, result)
+                self._first_visit = slots, result, filmed
+
+    def open(self, desk: Desk) -> Iterator[tuple[Any, ...]]:
+        """What a visitor sees first."""
+        walk = _walk(desk)
+        yield self._values(self._photos.draw(desk), {**EMPTY, "message": "Warming up the networks…", "busy": True})
+        message = "Drop two to four photos of people, then press Make."
+        try:
+            self.warm_up(self._backstage.engine())
+            if not self._generators():
+                message = NO_GENERATOR
+            self._show_first_visit(desk)
+        except Exception as error:  # whatever is missing, the page still opens and says what
+            message = str(error)
+        stage = walk.value if walk.result else {**EMPTY, "message": message}
+        yield self._values(self._photos.draw(desk), stage, self._settings())
+
+    def _show_first_visit(self, desk: Desk) -> None:
+        walk = _walk(desk)
+        if self._first_visit is None or walk.slots:
+            return
+        slots, walk.result, walk.film = self._first_visit
+        walk.slots = [replace(slot) for slot in slots]  # a choice made on one desk stays there
+        request = walk.result.request
+        walk.value = _new_value(walk, request.invert, request)
+        for index, inversion in enumerate(walk.result.inversions):
+            walk.found[_key(walk.slots[index], request.invert)] = inversion
+            _show_found(walk, index, inversion)
+        _show_rows(walk)
+        _show_film(walk)
+        words = "Two faces that never were. Drag the slider, or drop photos of your own."
+        walk.value |= {"busy": False, "message": words}
+
+    def _generators(self) -> tuple[str, ...]:
+        from studio.pipelines.manifold import list_generators
+
+        return list_generators(self._backstage.registry)
+
+    def _animals(self) -> dict[str, str]:
+        """Their names for people."""
+        from studio.pipelines.parts import list_animals
+
+        return {info.name: info.label for info in list_animals(self._backstage.registry)}
+
+    def _first_animals(self) -> tuple[str, ...]:
+        return tuple(name for name in FIRST_ANIMALS if name in self._animals())
+
+    def _settings(self) -> tuple[Any, ...]:
+        """The widgets as a visitor finds them, one value per widget."""
+        choices = [(label, name) for name, label in self._animals().items()]
+        generators = [(_GENERATORS[name], name) for name in self._generators()]
+        return (
+            gr.CheckboxGroup(choices=choices, value=list(self._first_animals())),
+            *(gr.skip(),) * 4,
+            gr.Radio(choices=generators, value=generators[0][1] if generators else None, visible=len(generators) > 1),
+            gr.skip(),
+        )
+
+    def _values(
+        self, source: Any = None, stage: Any = None, settings: tuple[Any, ...] | None = None, problem: Any = ""
+    ) -> tuple[Any, ...]:
+        """One value per output; None leaves it as it is."""
+        skip = gr.skip()
+        return source or skip, stage or skip, *(settings or (skip,) * 7), problem
+
+    # -- the source -----------------------------------------------------------------------------------------------------
+
+    def _add_photos(self, desk: Desk, paths: list[str] | None) -> Iterator[tuple[Any, ...]]:
+        """Adds what arrived; a walk made here restores its settings instead."""
+        walk = _walk(desk)
+        restored, refused = self._photos.open_files(desk, paths)
+        if restored is not None:
+            yield desk, *next(self.restore(desk, restored))
+            return
+        said = note(refused, error=bool(refused))
+        if walk.expected and not refused:
+            said = self._photos.expected_words(desk, Recipe(tab=self.id, verb="traverse", inputs=walk.expected))
+        yield desk, *self._values(self._photos.draw(desk, said))
+        yield desk, *self._values(self._photos.draw(desk, self._photos.find_all(desk) or said))
+
+    def take(self, desk: Desk, sent: Parcel) -> Iterator[tuple[Any, ...]]:
+        """A kept face joins those that are here."""
+        slot = sent_slot(sent)
+        self._photos.add(desk, slot)
+        more = "press Make." if len(_walk(desk).slots) > 1 else "add another one to walk to."
+        yield self._values(self._photos.draw(desk, note(f"{slot.name} is here: {more}")))
+        if trouble := self._photos.find_all(desk):
+            yield self._values(self._photos.draw(desk, trouble))
+
+    def restore(self, desk: Desk, recipe: Recipe) -> Iterator[tuple[Any, ...]]:
+        """Everything as the recipe says."""
+        from studio.pipelines.manifold import dreams_of
+
+        walk = _walk(desk)
+        try:
+            dreams = dreams_of(recipe)
+            missing = self._photos.restore(desk, recipe)
+        except ValueError as error:
+            yield self._values(self._photos.draw(desk, note(str(error), True)))
+            return
+        if not missing:
+            for slot, dreamt in zip(walk.slots, dreams or (None,) * len(walk.slots), strict=False):
+                slot.recipe = dreamt
+        desk.wanted, walk.place = recipe, _place_of(recipe)
+        trouble = missing_networks(self._backstage, recipe)
+        said = note(f"The settings are restored. {then(missing)} {trouble}".strip(), bool(trouble))
+        yield self._values(self._photos.draw(desk, said), None, self._restored(recipe))
+
+    def _restored(self, recipe: Recipe) -> tuple[Any, ...]:
+        """The widgets as a recipe has them; what no widget can show stays as it is."""
+        asked, known = recipe.parameters, self._animals()
+        named = asked.get("animals", [])
+        animals = [name for name in named if name in known] if isinstance(named, list) else []
+        return (
+            animals,
+            _bounded(asked.get("frames"), FEWEST, MOST),
+            _bounded(asked.get("strength"), 0, MAX_STRENGTH),
+            asked.get("loop") is True,
+            asked["path"] if asked.get("path") in ("spherical", "linear") else gr.skip(),
+            asked["generator"] if asked.get("generator") in self._generators() else gr.skip(),
+            _bounded(asked.get("steps"), 0, MAX_STEPS),
+        )
+
+    @staticmethod
+    def describe(recipe: Recipe) -> list[list[str]]:
+        """The recipe's settings for people."""
+        asked = recipe.parameters
+        named, as_animal = asked.get("animals"), f" as {asked['animal']}" if "animal" in asked else ""
+        words = {
+            "Shows": f"step {asked['step']}{as_animal}" if "step" in asked else None,
+            "Frames": asked.get("frames"),
+            "Path": asked.get("path"),
+            "Animals": ", ".join(map(str, named)) if isinstance(named, list) and named else None,
+            "How far": f"{asked['strength']:.2f}" if isinstance(asked.get("strength"), int | float) else None,
+            "Care": f"{asked['steps']} steps" if "steps" in asked else None,
+        }
+        return [[name, str(text)] for name, text in words.items() if text is not None]
+
+    def find_photo(self, gallery: Gallery, sha256: str) -> Photo | None:
+        """A photo that is kept here or came with the studio."""
+        return self._photos.find_photo(gallery, sha256)
+
+    @staticmethod
+    def before(recipe: Recipe, photo: Photo) -> np.ndarray:
+        """The photo as what was found is compared with it, uint8 (H, W, 3)."""
+        return head_of(recipe, photo)
+
+    # -- making ---------------------------------------------------------------------------------------------------------
+
+    def _make(self, desk: Desk, *given: Any) -> Iterator[tuple[Any, ...]]:
+        """Finds the faces, walks between them and fills in between; each thing is kept as soon as it is there."""
+        walk = _walk(desk)
+        try:
+            engine = self._backstage.engine()
+            yield from self._fill(desk, engine, *self._requests(walk, engine, *given))
+        except (ValueError, GalleryError, CheckpointError, RuntimeError) as error:
+            _settle(walk, "Not finished.")
+            yield desk, walk.value, gr.skip(), problem_text(str(error)), *buttons(busy=False)
+
+    def _requests(
+        self,
+        walk: Walk,
+        engine: Engine,
+        animals: list[str],
+        frames: float,
+        strength: float,
+        loop: bool,
+        path: str,
+        generator: str | None,
+        steps: float,
+    ) -> tuple[InvertRequest, TraverseRequest | None]:
+        """What is to be found, and the walk if there are two faces or more. Raises ``ValueError``."""
+        from studio.pipelines.manifold import InvertRequest, TraverseRequest
+
+        if not self._generators():
+            raise ValueError(NO_GENERATOR)
+        faces = InvertRequest(
+            photos=tuple(slot.photo() for slot in walk.slots),
+            generator=generator or self._generators()[0],
+            steps=int(steps),
+            faces=face_choices(walk, engine),
+            dreams=_dreams(walk.slots),
+        )
+        if len(walk.slots) < 2:
+            return faces, None
+        chosen = tuple(name for name in self._animals() if name in animals)
+        return faces, TraverseRequest(faces, int(frames), chosen, path, bool(loop), float(strength))
+
+    def _fill(
+        self, desk: Desk, engine: Engine, faces: InvertRequest, request: TraverseRequest | None
+    ) -> Iterator[tuple[Any, ...]]:
+        walk, run = _walk(desk), _walk(desk).begin()
+        walk.value = _new_value(walk, faces, request)
+        yield desk, walk.value, gr.skip(), "", *buttons(busy=True)
+        for part in (self._find, self._go, self._film):
+            if walk.goes_on(run):
+                for strip in part(desk, engine, run, faces, request):
+                    if not walk.goes_on(run):
+                        break
+                    yield desk, walk.value, strip, "", gr.skip(), gr.skip()
+        if walk.run == run:
+            _settle(walk, _summary(walk))
+            yield desk, walk.value, gr.skip(), "", *buttons(busy=False)
+
+    def _find(self, desk: Desk, engine: Engine, run: int, faces: InvertRequest, _: Any) -> Iterator[Any]:
+        """Each face that was not found before; they do not share a batch, so that one by one is the same."""
+        from studio.pipelines.manifold import Inversion, Preview, invert
+
+        walk, slots, looked = _walk(desk), list(_walk(desk).slots), 0.0
+        for index, slot in enumerate(slots):
+            key = _key(slot, faces)
+            if key not in walk.found:
+                with closing(invert(engine, _alone(faces, index))) as steps:
+                    for step in steps:
+                        if isinstance(step, Inversion):
+                            walk.found[key] = step
+                        elif not isinstance(step, Preview):
+                            yield gr.skip()
+                        elif time.monotonic() - looked > PREVIEW_SECONDS:
+                            looked = time.monotonic()
+                            _show_preview(walk, index, step)
+                            yield gr.skip()
+            _show_found(walk, index, walk.found[key])
+            yield self._keep_found(desk, slot, key)
+            _forget(walk)
+
+    def _keep_found(self, desk: Desk, slot: Slot, key: Any) -> Any:
+        """Keeps the photo and what was found of it, once. Returns the strip's new value."""
+        walk, gallery = _walk(desk), self._backstage.gallery(desk)
+        if not slot.is_sample or slot.recipe:
+            gallery.keep_source(slot.photo())
+        inversion = walk.found[key]
+        if key in walk.kept or inversion.likeness.psnr is None:  # a dream is what it was
+            return gr.skip()
+        parents = (slot.origin,) if slot.origin else ()
+        recipe = inversion.recipe.model_copy(update={"parents": parents})
+        words = {"words": _likeness(inversion), "study": inversion.study, "animal": "found"}
+        walk.kept[key] = gallery.add(inversion.image, recipe, parents, f"{_name(slot)}, found", words).id
+        return strip_value(self._backstage, desk)
+
+    def _go(self, desk: Desk, engine: Engine, run: int, faces: InvertRequest, request: TraverseRequest | None) -> Iterator[Any]:
+        """The walk itself, frame by frame."""
+        from studio.pipelines.manifold import Cell, TraverseResult, traverse
+
+        if request is None:
+            return
+        walk = _walk(desk)
+        keys = [_key(slot, faces) for slot in walk.slots]
+        known = tuple(replace(walk.found[key], photo_index=index) for index, key in enumerate(keys))
+        with closing(traverse(engine, request, known)) as steps:
+            for step in steps:
+                if isinstance(step, TraverseResult):
+                    walk.result = step
+                    _show_rows(walk)
+                    yield self._keep_sheets(desk, keys)
+                elif isinstance(step, Cell):
+                    _show_cell(walk, step.row, step.column, step.image)
+                else:
+                    walk.value |= progress(step)
+                    yield gr.skip()
+
+    def _keep_sheets(self, desk: Desk, keys: Sequence[Any]) -> dict[str, Any]:
+        walk, gallery = _walk(desk), self._backstage.gallery(desk)
+        origins = {key: slot.origin for key, slot in zip(keys, walk.slots, strict=True)}
+        parents = tuple(dict.fromkeys(parent for key in keys if (parent := walk.kept.get(key) or origins[key])))
+        result, title = walk.result, _title(walk)
+        walk.result = result = replace(result, recipe=result.recipe.model_copy(update={"parents": parents}))
+        words = {"words": _row_words(result), "study": result.rows[0].study, "animal": "walk"}
+        walk.sheet_id = gallery.add(result.sheet, result.recipe, parents, title, words).id
+        if result.array_sheet is not None:
+            recipe = result.recipe.model_copy(update={"parameters": {**result.recipe.parameters, "sheet": "array"}})
+            gallery.add(result.array_sheet, recipe, parents, f"{title}, all between", words)
+        return strip_value(self._backstage, desk)
+
+    def _film(self, desk: Desk, engine: Engine, run: int, faces: Any, request: Any) -> Iterator[Any]:
+        """The small steps that the slider and the films show."""
+        from studio.pipelines.manifold import Film, film
+
+        walk = _walk(desk)
+        if walk.result is None:
+            return
+        with closing(film(engine, walk.result)) as steps:
+            for step in steps:
+                if isinstance(step, Film):
+                    walk.film = step
+                    _show_film(walk)
+                else:
+                    walk.value |= progress(step)
+                yield gr.skip()
+
+    @staticmethod
+    def _stop(desk: Desk) -> tuple[Desk, Any]:
+        _walk(desk).stopped = True
+        return desk, gr.Button(interactive=False)
+
+    # -- keeping and taking away ----------------------------------------------------------------------------------------
+
+    def _picture(self, walk: Walk, event: gr.EventData) -> tuple[np.ndarray, Recipe, str]:
+        """The picture that an event names by its step and row, or by its point of the array. Raises ``LookupError``."""
+        from studio.pipelines.manifold import frame_recipe
+
+        step, row, point = (event_value(event, name) for name in ("step", "row", "point"))
+        if walk.result is None or walk.film is None:
+            raise LookupError
+        if isinstance(point, list) and walk.result.array is not None:
+            y, x = (_index(value, len(walk.result.array)) for value in point)
+            recipe = walk.result.recipe
+            recipe = recipe.model_copy(update={"parameters": {**recipe.parameters, "point": [y, x]}})
+            return walk.result.array[y, x], recipe, f"{_title(walk)}, point {y + 1}.{x + 1}"
+        row = _index(row, len(walk.film.rows))
+        step = _index(step, len(walk.film.rows[row]))
+        animal = f" as {walk.result.rows[row].label}" if row else ""
+        return walk.film.rows[row][step], frame_recipe(walk.result, step, row), f"{_title(walk)}{animal}, step {step + 1}"
+
+    def _keep_picture(self, desk: Desk, event: gr.EventData) -> tuple[Desk, Any, Any]:
+        """Keeps one picture of the walk in the gallery."""
+        walk = _walk(desk)
+        try:
+            image, recipe, title = self._picture(walk, event)
+            parents = (walk.sheet_id,) if walk.sheet_id else ()
+            recipe = recipe.model_copy(update={"parents": parents})
+            self._backstage.gallery(desk).add(image, recipe, parents, title)
+        except (GalleryError, LookupError) as error:
+            words = str(error) if isinstance(error, GalleryError) else "Make the walk first, then keep its pictures."
+            return desk, gr.skip(), parcel(desk, note=note(words, True))
+        return desk, strip_value(self._backstage, desk), parcel(desk, note=note(f"{title} is kept."))
+
+    def _export(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
+        """A sheet, one picture or a film, as a file to save; ``bare`` leaves out how it was made."""
+        walk, what = _walk(desk), str(event_value(event, "what"))
+        try:
+            data, name = self._file(walk, what, event)
+        except LookupError:
+            return desk, parcel(desk, note=note("That is not here any more: make the walk again.", True))
+        if event_value(event, "bare") is True and name.endswith(".png"):
+            data = without_recipe(data)
+        return desk, download(desk, data, name)
+
+    def _file(self, walk: Walk, what: str, event: gr.EventData) -> tuple[bytes, str]:
+        from studio.core.video import FORMATS
+        from studio.pipelines.manifold import film_data
+
+        result = walk.result
+        if result is None:
+            raise LookupError
+        if what in FORMATS:
+            if walk.film is None:
+                raise LookupError
+            if what not in walk.films:
+                walk.films[what] = film_data(walk.film, what)
+            return walk.films[what], f"{_title(walk)}.{what}"
+        if what == "sheet":
+            return to_png(result.sheet, result.recipe), f"{_title(walk)}.png"
+        if what == "array" and result.array_sheet is not None:
+            return to_png(result.array_sheet, result.recipe), f"{_title(walk)}, all between.png"
+        image, recipe, title = self._picture(walk, event)
+        return to_png(image, recipe), f"{title}.png"
+
+
+_GENERATORS = {"flagship": "StyleGAN, step by step", "began": "BEGAN, at once"}
+
+
+def _walk(desk: Desk) -> Walk:
+    return desk.tables.setdefault("manifold", Walk())
+
+
+def _dreamt_samples(engine: Engine) -> list[Sample]:
+    """Faces that never were, of the studio's own flagship; the same file each time, so that recipes find them again."""
+    from studio.pipelines.dream import Candidate, DreamRequest, dream
+
+    dreamt = [step for step in dream(engine, DreamRequest(count=SAMPLES, seed=SAMPLE_SEED)) if isinstance(step, Candidate)]
+    samples = []
+    for number, candidate in enumerate(dreamt, 1):
+        recipe = candidate.recipe.model_copy(update={"created": datetime(2026, 1, 1, tzinfo=UTC)})
+        samples.append(Sample(f"dream-{number}.png", f"Nobody {number}", to_png(candidate.image, recipe), recipe))
+    return samples
+
+
+def _dreams(slots: Sequence[Slot]) -> tuple[Recipe | None, ...]:
+    """Of each face the recipe of the dream that it is, or None."""
+    return tuple(slot.recipe if slot.recipe and slot.recipe.verb == "dream" else None for slot in slots)
+
+
+def _key(slot: Slot, faces: InvertRequest) -> Any:
+    """What decides what is found of a photo."""
+    dreamt = slot.recipe.to_json() if slot.recipe and slot.recipe.verb == "dream" else ""
+    return slot.sha256, eyes_of(slot), faces.generator, faces.steps, dreamt
+
+
+def _alone(faces: InvertRequest, index: int) -> InvertRequest:
+    return replace(faces, photos=(faces.photos[index],), faces=(faces.faces[index],), dreams=(faces.dreams[index],))
+
+
+def _forget(walk: Walk) -> None:
+    """Lets go of the faces that were found first."""
+    while len(walk.found) > REMEMBERED:
+        del walk.found[next(iter(walk.found))]
+
+
+def _name(slot: Slot) -> str:
+    return Path(slot.name).stem
+
+
+def _title(walk: Walk) -> str:
+    names = [Path(inversion.photo_name).stem for inversion in walk.result.inversions]
+    return f"{names[0]} to {names[-1]}" if len(names) == 2 else " to ".join(names)
+
+
+def _place_of(recipe: Recipe) -> tuple[int, str] | None:
+    """The picture of a walk that a recipe is of: its step and its animal, "" for the face."""
+    step = recipe.parameters.get("step")
+    return (step, str(recipe.parameters.get("animal", ""))) if isinstance(step, int) else None
+
+
+def _bounded(value: Any, low: float, high: float) -> Any:
+    """A number for a slider; anything else leaves it as it is."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return min(max(value, low), high) if is_number else gr.skip()
+
+
+def _index(value: Any, count: int) -> int:
+    """A place in a list that the browser names. Raises ``LookupError``."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < count:
+        raise LookupError
+    return value
+
+
+# -- what the browser draws ---------------------------------------------------------------------------------------------
+
+
+def _new_value(walk: Walk, faces: InvertRequest, request: TraverseRequest | None) -> dict[str, Any]:
+    """The canvas before anything arrives; what was found before stays in sight."""
+    from studio.pipelines.parts import animal_label
+
+    labels = ["walk", *(animal_label(name) for name in request.animals)] if request else []
+    return {
+        **EMPTY,
+        "faces": [
+            {"id": slot.id, "name": _name(slot), "src": source_crop(slot, "head"), "found": None, "words": "", "figure": ""}
+            for slot in walk.slots
+        ],
+        "rows": [{"label": capital(label), "cells": [None] * request.frames, "words": [], "study": None} for label in labels],
+        "columns": request.frames if request else 0,
+        "loop": bool(request and request.loop),
+        "message": "Starting",
+        "busy": True,
+        "run": walk.run,
+    }
+
+
+def _show_preview(walk: Walk, index: int, step: Preview) -> None:
+    face = {"found": served(to_png(step.image), "preview.png"), "words": "being found…", "figure": f"{step.psnr:.1f} dB"}
+    _change_face(walk, index, face)
+    walk.value |= {**progress(step), "message": f"Finding {walk.value['faces'][index]['name']}, {step.done} of {step.total}"}
+
+
+def _show_found(walk: Walk, index: int, inversion: Inversion) -> None:
+    near = inversion.likeness
+    face = {
+        "found": served(to_png(inversion.image, inversion.recipe), "found.png"),
+        "words": near.words[0],
+        "figure": "" if near.psnr is None else f"{near.psnr:.1f} dB",
+        "facts": _likeness(inversion),
+        "study": inversion.study,
+    }
+    _change_face(walk, index, face)
+
+
+def _change_face(walk: Walk, index: int, change: dict[str, Any]) -> None:
+    faces = list(walk.value["faces"])
+    faces[index] = {**faces[index], **change}
+    walk.value["faces"] = faces
+
+
+def _likeness(inversion: Inversion) -> list[dict[str, Any]]:
+    """What is said of a face that was found, each with its figures."""
+    near = inversion.likeness
+    figures = {"PSNR": near.psnr, "LPIPS": near.lpips, "identity": near.identity}
+    said = ", ".join(f"{name} {value:.2f}" for name, value in figures.items() if value is not None)
+    good = [near.psnr is None or near.words[0] != "only the pose and colours", "not sure" not in near.words[-1]]
+    spent = f"{inversion.steps} steps, {inversion.seconds:.1f} s" if inversion.steps else ""
+    return [
+        {"text": text, "figure": said if place == 0 else spent, "good": fine}
+        for place, (text, fine) in enumerate(zip(near.words, good, strict=False))
+    ]
+
+
+def _show_cell(walk: Walk, row: int, column: int, image: np.ndarray) -> None:
+    rows = list(walk.value["rows"])
+    cells = list(rows[row]["cells"])
+    cells[column] = served(to_png(image), f"frame-{column + 1}.png")
+    rows[row] = {**rows[row], "cells": cells}
+    walk.value["rows"] = rows
+
+
+def _row_words(result: TraverseResult) -> list[dict[str, Any]]:
+    jump = "" if result.evenness is None else f"the largest step is {result.evenness:.1f} times the mean one"
+    words = [{"text": text, "figure": jump, "good": "jump" not in text} for text in result.rows[0].words]
+    animals = [{"text": text, "figure": "", "good": not text.startswith("0 ")} for row in result.rows[1:] for text in row.words]
+    return words + animals
+
+
+def _show_rows(walk: Walk) -> None:
+    """All frames, what is said of them, and the array."""
+    result = walk.result
+    walk.value["words"] = _row_words(result)
+    walk.value["recipe"] = pretty(result.recipe)
+    for place, row in enumerate(result.rows):
+        if not all(walk.value["rows"][place]["cells"]):
+            for column, image in enumerate(row.images):
+                _show_cell(walk, place, column, image)
+        rows = list(walk.value["rows"])
+        rows[place] = {**rows[place], "words": list(row.words), "study": row.study}
+        walk.value["rows"] = rows
+    if result.array is not None:
+        pictures = [image for line in result.array for image in line]
+        walk.value["array"] = {"src": _sprites(pictures, len(result.array)), "side": len(result.array)}
+
+
+def _show_film(walk: Walk) -> None:
+    """The pictures that the slider shows, a sprite for each row: they answer without a question to the server."""
+    from studio.pipelines.manifold import BETWEEN
+
+    rows = [{"src": _sprites(images, SPRITES), "size": len(images[0])} for images in walk.film.rows]
+    walk.value["film"] = {"rows": rows, "count": len(walk.film.rows[0]), "across": SPRITES, "between": BETWEEN}
+    if walk.place is not None:
+        step, animal = walk.place
+        names = [row.animal or "" for row in walk.result.rows]
+        walk.value["place"] = {"step": step, "row": names.index(animal) if animal in names else 0}
+        walk.place = None
+
+
+def _sprites(images: Sequence[np.ndarray], across: int) -> dict[str, Any]:
+    """Pictures in one file, ``across`` in a row."""
+    side = len(images[0])
+    down = -(-len(images) // across)
+    joined = Image.new("RGB", (across * side, down * side))
+    for place, image in enumerate(images):
+        joined.paste(Image.fromarray(image), (place % across * side, place // across * side))
+    file = io.BytesIO()
+    joined.save(file, "WEBP", quality=92, method=3)
+    return served(file.getvalue(), "film.webp")
+
+
+def _settle(walk: Walk, message: str) -> None:
+    """What the canvas says once nothing more comes."""
+    if walk.value["busy"]:
+        walk.value |= {"busy": False, "message": message}
+
+
+def _summary(walk: Walk) -> str:
+    if walk.stopped:
+        return "Stopped; what was made is kept."
+    if walk.result is None:
+        return "Found. Add another face to walk to."
+    return f"{_title(walk)}. Drag the slider, or play it."
