@@ -314,8 +314,10 @@ def film_frames(film: Film) -> list[np.ndarray]:
 
 def film_data(film: Film, kind: str) -> bytes:
     """The film as a file of a ``kind`` of ``core.video.FORMATS``; unless it is a loop it goes there and back."""
-    frames = film_frames(film)
-    return encode(frames if film.loop else list(there_and_back(frames, PAUSE)), RATE, kind)
+    frames, rate = film_frames(film), RATE
+    if kind == "gif":  # it knows no motion, and would be the size of ten films
+        frames, rate = frames[::2], RATE // 2
+    return encode(frames if film.loop else list(there_and_back(frames, PAUSE * rate // RATE)), rate, kind)
 
 
 def frame_recipe(result: TraverseResult, step: int, row: int) -> Recipe:
