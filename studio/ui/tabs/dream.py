@@ -151,8 +151,9 @@ class Dreams:
         truncation = _dial("How daring", "low is calm and typical, high unusual (truncation ψ)", *DAREDEVIL, 0.7, "truncation")
         with gr.Row(elem_classes="seed-row"):
             seed = gr.Number(
-                0, label="Seed", info="the same seed gives the same faces", precision=0, minimum=0, elem_id="seed", min_width=0
-            )
+                0, label="Seed", info="the same seed, the same faces", precision=0, minimum=0, min_width=0,
+                elem_id="seed", elem_classes="titled",
+            )  # fmt: skip
             dice = gr.Button("⚄", elem_classes="dice", elem_id="dice", min_width=0)
         with gr.Accordion("More", open=False, elem_classes="more"):
             count = gr.Slider(1, MOST, COUNT, step=1, label="How many", elem_id="count", elem_classes="dial", buttons=["reset"])
@@ -292,7 +293,8 @@ class Dreams:
             room, request = _room(desk), self._request(desk, *given)
             if room.wanted_verb == "stages" and room.wanted and replace(request, ancestry=room.wanted.ancestry) == room.wanted:
                 return self._show_stages(desk, engine, request)
-            return self._dream(desk, engine, Step(request, _label(request)))
+            info = self._info(request.generator)
+            return self._dream(desk, engine, Step(request, f"{info.label if info else request.generator}, {_label(request)}"))
 
         yield from self._guarded(desk, start)
 
@@ -486,12 +488,11 @@ def describe(recipe: Recipe) -> list[list[str]]:
         return []
     asked = recipe.parameters
     dials = {"strength": "How far", "imagination": "Imagination", "truncation": "How daring"}
-    picks = [f"no. {index + 1} of seed {seed}" for seed, index, _ in request.ancestry]
+    picks = [f"no. {index + 1} of {seed}" for seed, index, _ in request.ancestry]
     return [
         *([["Animal", capital(animal_label(request.animal))]] if request.animal else []),
         *([name, f"{getattr(request, key):.2f}"] for key, name in dials.items() if key in asked),
-        ["Seed", str(request.seed)],
-        *([["Picks", ", then ".join(picks)]] if picks else []),
+        ["Seed", ", then ".join(picks) or str(request.seed)],
     ]
 
 
@@ -533,9 +534,9 @@ def _hint(info: GeneratorInfo, animal: str) -> str:
 def _label(request: DreamRequest) -> str:
     """A step's name on the way."""
     if not request.ancestry:
-        return f"Seed {request.seed}"
+        return f"seed {request.seed}"
     seed, index, _ = request.ancestry[-1]
-    return f"No. {index + 1} of seed {seed}"
+    return f"no. {index + 1} of {seed}"
 
 
 def _title(request: DreamRequest, index: int) -> str:

@@ -1,0 +1,254 @@
+"""Dreaming as an artist meets it: in a real browser, at a desk and on a phone, with small untrained generators."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from studio.core.recipe import Recipe
+from tests.browser.conftest import DESKTOP, PHONE, Visitor, running_studio
+from tests.browser.test_character import fits, save
+from tests.browser.test_gallery import look_at, paste, wait_for_strip
+
+SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+CELLS = "#dream-stage figure.cell"
+FINGER = 44  # px that a touch target has at least
+
+
+@pytest.fixture(scope="module")
+def dreaming(tmp_path_factory):
+    """The address of a studio with stand-ins for all networks."""
+    with running_studio(tmp_path_factory.mktemp("dreaming"), "--public", stand_ins=True) as url:
+        yield url
+
+
+@pytest.fixture
+def visit(dreaming, browser):
+    """Opens the studio as a new visitor; afterwards no visitor may have had trouble."""
+    visitors: list[Visitor] = []
+
+    def open_studio(viewport=DESKTOP, **options) -> Visitor:
+        visitors.append(Visitor(browser, dreaming, viewport, **options))
+        return visitors[-1]
+
+    yield open_studio
+    for visitor in visitors:
+        visitor.context.close()
+    assert not [trouble for visitor in visitors for trouble in visitor.troubles]
+
+
+def finished(visitor) -> None:
+    visitor.page.wait_for_selector("#dream-stage progress.busy", state="attached")
+    visitor.page.wait_for_selector("#dream-stage progress:not(.busy)", state="attached")
+
+
+def turn_to_dream(visitor) -> None:
+    """The first time a dream begins by itself."""
+    visitor.page.click("#source-switch label:last-child")
+    finished(visitor)
+
+
+def choose(visitor, group: str, name: str) -> None:
+    visitor.page.click(f"#{group} label:has-text('{name}')")
+
+
+def make(visitor) -> None:
+    visitor.page.click("#dream-make")
+    finished(visitor)
+
+
+def sources(visitor) -> list[str]:
+    return visitor.page.eval_on_selector_all(f"{CELLS} .frame img", "images => images.map((image) => image.src)")
+
+
+def first_is(visitor, src: str) -> None:
+    """Waits until the first picture shows the same pixels as ``src``; the file's name is another."""
+    visitor.page.wait_for_function(
+        """async ([cells, src]) => {
+            const draw = async (url) => {
+                const image = new Image(); image.src = url; await image.decode();
+                const canvas = document.createElement("canvas"); canvas.width = image.width; canvas.height = image.height;
+                const pen = canvas.getContext("2d"); pen.drawImage(image, 0, 0);
+                return pen.getImageData(0, 0, image.width, image.height).data.join();
+            };
+            const first = document.querySelector(`${cells} .frame img`);
+            return first && await draw(first.src) === await draw(src);
+        }""",
+        arg=[CELLS, src],
+    )
+
+
+def pixels(path) -> bytes:
+    with Image.open(path) as image:
+        return image.tobytes()
+
+
+@SIZES
+def test_dream_star_more_like_this_and_back(visit, viewport):
+    visitor = visit(viewport)
+    page = visitor.page
+    turn_to_dream(visitor)
+    assert page.locator(f"{CELLS} .frame img").count() == 16 and fits(visitor)
+    wait_for_strip(visitor, 16)
+    visitor.picture(f"dream-{viewport['width']}")
+
+    page.locator(f"{CELLS} .frame").nth(5).click()
+    assert page.locator(".viewer h2").inner_text() == "Dream 0.6"
+    page.wait_for_selector(".lineage:visible")
+    page.keyboard.press("f")
+    page.wait_for_selector(".strip-cell.favourite")
+    page.keyboard.press("Escape")
+    assert page.locator(f"{CELLS} .star[aria-pressed=true]").count() == 1
+    page.locator(f"{CELLS} .frame").nth(2).focus()
+    page.keyboard.press("f")  # without opening it
+    page.wait_for_function("document.querySelectorAll('.strip-cell.favourite').length === 2")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.closest('figure').id") == "cell-dream/3"
+
+    before = sources(visitor)
+    page.locator(f"{CELLS} .frame").nth(5).click()
+    page.click(".more-like >> text=A little")
+    finished(visitor)
+    assert page.locator(".viewer").is_hidden() and page.locator(f"{CELLS} .frame img").count() == 16
+    first_is(visitor, before[5])
+    assert page.locator(".crumb").all_inner_texts() == ["StyleGAN, seed 0", "Like 6, a little"] and fits(visitor)
+    visitor.picture(f"dream-like-{viewport['width']}")
+    page.locator(f"{CELLS} .frame").nth(1).click()
+    page.wait_for_selector(".lineage:visible")
+    assert "Dream 0.6" in page.locator(".lineage:visible").first.inner_text()  # where it comes from
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    page.wait_for_function("src => document.querySelector('#dream-stage figure.cell .frame img').src === src", arg=before[0])
+    assert sources(visitor) == before
+
+
+@SIZES
+def test_stage_by_stage_from_a_k_gan(visit, viewport, tmp_path):
+    visitor = visit(viewport)
+    page = visitor.page
+    turn_to_dream(visitor)
+    assert page.locator("#imagination").is_hidden() and page.locator("#truncation").is_visible()
+    choose(visitor, "generator", "K-DCGAN")
+    page.wait_for_selector("#imagination", state="visible")
+    assert page.locator("#truncation").is_hidden() and "never seen a lion" in page.locator("#generator-hint").inner_text()
+    make(visitor)
+    page.click("#dream-stage .get-stages")
+    finished(visitor)
+    assert page.locator("#dream-stage .column-name").all_inner_texts()[:2] == ["Sample", "K-GAN"]
+    assert page.locator(f"{CELLS} img").count() == 8 * 4 and fits(visitor)
+    visitor.picture(f"dream-stages-{viewport['width']}")
+    sheet = save(visitor, lambda: page.click("#dream-stage .get-sheet"), tmp_path)
+    assert Recipe.from_png(sheet).verb == "stages"
+    wait_for_strip(visitor, 30)  # the strip's first page: 16 dreams, 16 lions and the sheet are kept
+    assert "33 kept" in page.locator(".strip-count").inner_text()
+
+
+def test_a_dial_renders_the_same_latents_again(visit):
+    visitor = visit()
+    page = visitor.page
+    turn_to_dream(visitor)
+    choose(visitor, "generator", "K-DCGAN")
+    page.wait_for_selector("#imagination", state="visible")
+    make(visitor)
+    before = sources(visitor)
+    box = page.locator("#imagination input[type=range]").bounding_box()
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + box["height"] / 2)
+    finished(visitor)
+    after = sources(visitor)
+    assert len(after) == 16 and not set(before) & set(after)
+    assert page.locator(".crumb").count() == 2  # no new step
+    page.locator(f"{CELLS} .frame").first.click()
+    assert "Imagination\n0.50" in page.locator("#inspector-body dl").inner_text()
+
+
+def test_a_link_restores_a_dream_and_make_gives_the_same_pixels(visit, dreaming, tmp_path):
+    visitor = visit()
+    page = visitor.page
+    turn_to_dream(visitor)
+    choose(visitor, "dream-animal", "Lion")
+    page.wait_for_selector("#dream-strength", state="visible")
+    page.fill("#seed input", "41")
+    page.click("#dream-make")
+    finished(visitor)
+    page.locator(f"{CELLS} .frame").nth(6).click()
+    page.click(".more-like >> text=A lot")
+    finished(visitor)
+    page.locator(f"{CELLS} .frame").nth(3).click()
+    page.wait_for_selector(".lineage:visible")
+    png = save(visitor, lambda: page.keyboard.press("d"), tmp_path)
+    recipe = Recipe.from_png(png)
+    assert recipe.verb == "dream" and recipe.parents
+
+    other = visit()
+    other.page = other.context.new_page()
+    other.page.goto(f"{dreaming}?r={recipe.to_link()}")
+    other.page.wait_for_selector("#dream-make", state="visible")
+    other.page.wait_for_function("document.querySelector('#dream-note').textContent.includes('restored')")
+    assert other.page.input_value("#seed input") == "41" and other.page.locator("#dream-strength").is_visible()
+    make(other)
+    assert other.page.locator(f"{CELLS} img").count() == 1
+    other.page.locator(f"{CELLS} .frame").first.click()
+    again = save(other, lambda: other.page.keyboard.press("d"), tmp_path)
+    assert pixels(png) == pixels(again)
+
+    other.page.keyboard.press("Escape")
+    other.page.click("#source-switch label:first-child")
+    other.page.set_input_files("#source .picker", str(png))  # dropped on the other source, it turns to dreams, too
+    other.page.wait_for_selector("#dream-make", state="visible")
+    other.page.click("#source-switch label:first-child")
+    paste(other, recipe.to_json())
+    other.page.wait_for_selector("#dream-make", state="visible")
+
+
+def test_stop_keeps_what_is_there(visit):
+    visitor = visit()
+    page = visitor.page
+    turn_to_dream(visitor)
+    choose(visitor, "dream-animal", "Lion")
+    page.click(".in-dream .more > button")
+    page.fill("#count input[type=number]", "64")
+    page.keyboard.press("Tab")
+    page.click("#dream-make")
+    page.wait_for_function("document.querySelectorAll('#dream-stage figure.cell .frame img').length > 1")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#dream-stage progress:not(.busy)", state="attached")
+    words, made = page.locator("#dream-stage .stage-words").inner_text(), page.locator(f"{CELLS} img").count()
+    assert f"Stopped after {made} of 64" in words and 1 < made < 64
+    assert page.locator(CELLS).count() == 64  # nothing jumped
+
+
+def test_the_dice_bring_other_faces(visit):
+    visitor = visit()
+    turn_to_dream(visitor)
+    before = sources(visitor)
+    visitor.page.click("#dice")
+    finished(visitor)
+    assert visitor.page.input_value("#seed input") != "0" and not set(before) & set(sources(visitor))
+    assert visitor.page.locator(".crumb").count() == 2
+
+
+def test_a_dream_is_sent_on_as_a_photo(visit):
+    visitor = visit()
+    turn_to_dream(visitor)
+    look_at(visitor)
+    visitor.page.click(".send:visible >> text=Use as photo in Character")
+    visitor.page.wait_for_selector("#make", state="visible")
+    visitor.page.wait_for_function("document.querySelector('.person').textContent.includes('Dream 0.16')")
+
+
+def test_fingers_find_everything_on_a_phone(visit):
+    visitor = visit(PHONE)
+    turn_to_dream(visitor)
+    page = visitor.page
+    page.locator(f"{CELLS} .frame").first.click()
+    page.click(".more-like >> text=Some")
+    finished(visitor)
+    small = page.eval_on_selector_all(
+        ".in-dream button, .in-dream label:has(input[type=radio]), #source-switch label, .trail button",
+        """nodes => nodes.filter((node) => node.offsetParent && !node.matches('.reset-button, .tab-like-container *'))
+            .map((node) => [node.textContent, node.getBoundingClientRect()])
+            .filter(([, box]) => Math.min(box.height, box.width) < finger)
+            .map(([text, box]) => `${text} ${box.width}x${box.height}`)""".replace("finger", str(FINGER)),
+    )
+    assert small == []
+    assert fits(visitor)
