@@ -143,12 +143,12 @@ def verify(
 
 @app.command()
 def pull(ids: CardIds, as_json: Json = False) -> None:
-    """Download checkpoints from the Hugging Face Hub; those already here and whole are left alone."""
+    """Download checkpoints, and those they are based on, from the Hugging Face Hub; what is here and whole is left alone."""
     from studio.core.checkpoints import default_store
 
     store = default_store()
     results = []
-    for card in [store.registry.card(i) for i in ids]:
+    for card in store.registry.with_bases([store.registry.card(i) for i in ids]):
         here = store.verify(card)
         if here.state == "ok":
             results.append({"id": card.id, "path": here.path, "pulled": False})

@@ -19,11 +19,28 @@ def tinynet(width: int = 4) -> nn.Module:
     return nn.Sequential(nn.Linear(3, width), nn.BatchNorm1d(width))
 
 
+@register_model("tinykin")
+def tinykin() -> nn.Module:
+    """``tinynet`` with a layer more: its card is based on the tiny one."""
+    return nn.Sequential(*tinynet(), nn.Linear(4, 1))
+
+
 def weights(width: int = 4, dtype: torch.dtype = torch.float32) -> bytes:
     """A safetensors file for ``tinynet(width)``."""
     torch.manual_seed(0)
     state = tinynet(width).state_dict()
     return save({k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()})
+
+
+def kin_weights() -> bytes:
+    """A safetensors file of what ``tinykin`` has and ``tinynet`` lacks."""
+    return save({"2.weight": torch.ones(1, 4), "2.bias": torch.zeros(1)})
+
+
+def kin_of(card: Card, **changes) -> Card:
+    """The card of ``kin_weights()`` on the weights of ``card``."""
+    base = {"id": card.id, "sha256": card.sha256}
+    return card_of(kin_weights(), **{"id": "kin", "family": "tinykin", "file": "kin.safetensors", "base": base, **changes})
 
 
 def card_of(content: bytes, **changes) -> Card:

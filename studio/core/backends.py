@@ -321,10 +321,11 @@ def prepare(module: nn.Module, card: Card, shapes: ItemShapes, device: torch.dev
 
 
 def _fingerprint(module: nn.Module, card: Card, shapes: ItemShapes) -> str:
-    source = inspect.getsourcefile(type(module))
+    # A network's layers may come from another family's file.
+    sources = sorted({inspect.getsourcefile(type(part)) or "" for part in module.modules()})
     parts = [card.sha256, card.base, card.config, shapes, FP32_CONVOLUTIONS]
     parts += [torch.__version__, torch.get_num_threads(), platform.machine()]
-    parts += [Path(source).read_text() if source else "", candidates(torch.device("cpu"))]
+    parts += [*(Path(source).read_text() for source in sources if source), candidates(torch.device("cpu"))]
     if importlib.util.find_spec("openvino"):
         import openvino
 

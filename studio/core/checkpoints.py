@@ -121,7 +121,10 @@ class CheckpointStore:
             raise CheckpointError(str(error)) from error
 
     def verify(self, card: Card) -> Status:
-        """Looks at the weights without loading them: are they here, whole, and the tensors of the card's network?"""
+        """Looks at the weights without loading them: are they here, whole, and the tensors of the card's network?
+
+        A card whose base is not "ok" is as its base is.
+        """
         found = [path for path in self._places(card) if path.is_file()]
         if not found and card.hub:
             return Status(card.id, "remote")
@@ -131,6 +134,8 @@ class CheckpointStore:
             return Status(card.id, "damaged" if found else "missing", str(found[0]) if found else None, str(error))
         try:
             base = self._base(card)
+            if base and (status := self.verify(base)).state != "ok":
+                return replace(status, id=card.id)
             given = (_header(self.locate(base), base) if base else {}) | _header(path, card)
             _check(_shapes(build(card).state_dict()), given, card.file)
         except (CheckpointError, UnknownModel) as error:
@@ -163,14 +168,18 @@ class CheckpointStore:
         return target
 
     def bring(self, cards: Sequence[Card]) -> Iterator[tuple[int, int]]:
-        """Pulls those of the cards whose files are not here or not whole; yields (bytes done, bytes in all) meanwhile.
+        """Pulls those of the cards and their bases that are not here or not whole; yields (bytes done, bytes in all) meanwhile.
 
         Closing the iterator stops the download; what came whole before that stays.
 
         Raises:
-            CheckpointError: as ``pull``.
+            CheckpointError: as ``pull``, or a card's base is not the one it was made for.
         """
-        download = _Download(self, [card for card in self.registry.with_bases(cards) if not self.has(card)])
+        try:
+            wanted = self.registry.with_bases(cards)
+        except UnknownModel as error:
+            raise CheckpointError(str(error)) from error
+        download = _Download(self, [card for card in wanted if not self.has(card)])
         download.start()
         try:
             while download.is_alive():

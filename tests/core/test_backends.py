@@ -161,6 +161,16 @@ def test_a_kept_form_serves_only_what_it_was_made_for(module, card, tmp_path, mo
     assert len(made) == 2
 
 
+def test_a_kept_form_heeds_every_file_that_a_layer_comes_from(module, card, monkeypatch):
+    before = backends._fingerprint(module, card, SHAPES)
+    assert backends._fingerprint(module, card, SHAPES) == before
+    assert backends._fingerprint(module, replace(card, base={"id": "base", "sha256": "0"}), SHAPES) != before
+    layer = type(next(child for child in module.modules() if not list(child.children())))
+    source = backends.inspect.getsourcefile
+    monkeypatch.setattr(backends.inspect, "getsourcefile", lambda kind: __file__ if kind is layer else source(kind))
+    assert backends._fingerprint(module, card, SHAPES) != before
+
+
 def test_the_cache_is_bounded(module, card, tmp_path, monkeypatch):
     monkeypatch.setattr(backends, "choose", lambda *rest: Choice(TorchForm(module, CPU, None), ""))
     monkeypatch.setattr(backends, "CACHE_BYTES", 1000)

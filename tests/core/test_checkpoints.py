@@ -9,7 +9,7 @@ from safetensors.torch import load
 from studio.core import checkpoints
 from studio.core.checkpoints import CheckpointError, load_into
 from studio.core.registry import build
-from tests.tiny import HUB, card_of, store_in, tinynet, weights
+from tests.tiny import HUB, card_of, kin_of, kin_weights, store_in, tinynet, weights
 
 GOOD = weights()
 
@@ -122,6 +122,52 @@ def test_verify_tells_whole_remote_missing_and_misfit_apart(tmp_path):
     wide = card_of(GOOD, config={"width": 5})
     assert store.verify(wide).state == "misfit" and "0.bias of shape (4,)" in store.verify(wide).message
     assert store.verify(card_of(GOOD, family="gone")).state == "misfit"
+
+
+def with_kin(tmp_path, content=GOOD, **changes):
+    """A store of a whole card that is based on another, whose file holds ``content``; and both cards."""
+    base = card_of(GOOD, **changes)
+    kin = kin_of(base)
+    store = store_in(tmp_path, base, kin)
+    (store.embedded_dir / kin.file).write_bytes(kin_weights())
+    if content is not None:
+        (store.embedded_dir / base.file).write_bytes(content)
+    return store, base, kin
+
+
+def test_a_card_is_loaded_with_its_bases_tensors(tmp_path):
+    store, _, kin = with_kin(tmp_path)
+    loaded = store.load(kin)
+    expected = load(GOOD) | load(kin_weights())
+    assert loaded.keys() == expected.keys() and all(torch.equal(loaded[name], tensor) for name, tensor in expected.items())
+    load_into(build(kin), loaded)
+    assert store.verify(kin).state == "ok" and store.verify(kin).path.endswith(kin.file)
+
+
+@pytest.mark.parametrize(
+    ("content", "changes", "state"),
+    [(GOOD[:-1], {}, "damaged"), (None, {}, "missing"), (None, {"hub": HUB}, "remote"), (GOOD, {"config": {"width": 5}}, "misfit")],
+)
+def test_a_card_is_as_its_base_is(tmp_path, content, changes, state):
+    store, base, kin = with_kin(tmp_path, content, **changes)
+    status = store.verify(kin)
+    assert (status.id, status.state) == ("kin", state) and status.message == store.verify(base).message
+
+
+@pytest.mark.parametrize("content", [None, GOOD[:-1]])
+def test_a_card_without_its_base_names_the_bases_file(tmp_path, content):
+    store, base, kin = with_kin(tmp_path, content)
+    assert base.file in sentence(lambda: store.load(kin))
+
+
+def test_weights_of_another_base_are_refused_before_anything_is_downloaded(tmp_path, monkeypatch):
+    store, base, kin = with_kin(tmp_path)
+    newer = weights(width=5)
+    store.registry.add(card_of(newer, id=base.id, config={"width": 5}))
+    monkeypatch.setattr(store, "pull", lambda *_: pytest.fail("downloaded for nothing"))
+    for call in (lambda: store.load(kin), lambda: list(store.bring([kin]))):
+        assert "kin belongs to other weights of tiny" in sentence(call)
+    assert store.verify(kin).state == "misfit" and "other weights of tiny" in store.verify(kin).message
 
 
 def test_load_into_copies_every_tensor(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from studio.core.registry import Card, Registry, UnknownModel, build
-from tests.tiny import HUB, card_of
+from tests.tiny import HUB, card_of, kin_of
 
 
 def lion(**changes) -> Card:
@@ -73,6 +73,43 @@ def test_unknown_and_missing_fields_are_refused():
 def test_a_hub_entry_names_exactly_where_the_file_is(hub):
     with pytest.raises(ValueError, match="filename, repo_id, revision"):
         Card.from_dict({**lion().to_dict(), "hub": hub})
+
+
+@pytest.mark.parametrize("base", [{}, {"id": "tiny"}, {"id": "tiny", "sha256": "0", "rank": 1}])
+def test_a_base_is_named_with_its_very_weights(base):
+    with pytest.raises(ValueError, match="id, sha256"):
+        Card.from_dict({**lion().to_dict(), "base": base})
+
+
+def registry_of(tmp_path, *cards) -> Registry:
+    registry = Registry(tmp_path / "index.json")
+    for card in cards:
+        registry.add(card)
+    registry.save()
+    return Registry(tmp_path / "index.json")
+
+
+def test_a_base_survives_the_index_and_is_found(tmp_path):
+    tiny = card_of(b"", id="tiny")
+    registry = registry_of(tmp_path, tiny, kin_of(tiny))
+    assert registry.card("kin").base == {"id": "tiny", "sha256": tiny.sha256}
+    assert registry.base(registry.card("kin")) == tiny and registry.base(tiny) is None
+
+
+def test_other_weights_of_a_base_or_none_are_refused(tmp_path):
+    tiny = card_of(b"", id="tiny")
+    with pytest.raises(UnknownModel, match="kin belongs to other weights of tiny .*: update the studio."):
+        registry_of(tmp_path, card_of(b"newer", id="tiny")).base(kin_of(tiny))
+    (tmp_path / "index.json").unlink()
+    with pytest.raises(UnknownModel, match="There is no model 'tiny'"):
+        registry_of(tmp_path).base(kin_of(tiny))
+
+
+def test_cards_come_after_their_bases_each_once(tmp_path):
+    tiny = card_of(b"", id="tiny")
+    kin, other = kin_of(tiny), kin_of(tiny, id="other")
+    registry = registry_of(tmp_path, tiny, kin, other, lion())
+    assert registry.with_bases([kin, lion(), other, tiny]) == [tiny, kin, lion(), other]
 
 
 def test_an_index_of_another_version_is_refused(tmp_path):

@@ -19,7 +19,7 @@ from studio.core import checkpoints
 from studio.core.checkpoints import CheckpointError
 from studio.core.registry import Registry
 from tests.faults.hub_server import NEW_COMMIT, TOKEN, FakeHub
-from tests.tiny import COMMIT, HUB, card_of, store_in, weights
+from tests.tiny import COMMIT, HUB, card_of, kin_of, kin_weights, store_in, weights
 
 BIG = weights(width=40_000)  # 1.1 MB: several chunks on the wire
 CARD = card_of(BIG, hub=HUB, config={"width": 40_000})
@@ -100,6 +100,17 @@ def test_networks_are_brought_one_after_the_other_with_every_byte_counted(store,
     assert seen[-1] == (2 * len(BIG), 2 * len(BIG)) and seen == sorted(seen)
     assert store.has(CARD) and len(hub.asked("GET", "/cdn/")) == 1  # the same file is pulled once
     assert list(store.bring([CARD])) == [(0, 0)] and len(hub.asked("GET", "/cdn/")) == 1
+
+
+def test_a_card_is_brought_and_pulled_with_its_base(store, hub, capsys):
+    kin = kin_of(CARD, hub=HUB | {"filename": "kin.safetensors"})
+    store.registry.add(kin)
+    hub.repos[HUB["repo_id"]][COMMIT]["kin.safetensors"] = kin_weights()
+    assert main(["pull", "kin", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["id"], row["pulled"]) for row in rows] == [("tiny", True), ("kin", True)]
+    shutil.rmtree(store.cache_dir)
+    assert list(store.bring([kin]))[-1] == (kin.size + CARD.size,) * 2 and store.has(CARD) and store.has(kin)
 
 
 def test_a_closed_iterator_stops_the_download_and_leaves_nothing_behind(store, hub):
