@@ -73,12 +73,36 @@ def main() -> None:
             page.goto(url)
             page.wait_for_selector("figure.cell button img")
             page.click("#make")
-            page.wait_for_selector("#stage progress.busy")
-            page.wait_for_selector("#stage progress:not(.busy)", state="attached")
+            until_made(page, "stage")
             shoot(page, name)
             page.locator("figure.cell button").nth(4).click()
             shoot(page, f"{name}-large")
+            page.keyboard.press("Escape")
+            dream(page, name.replace("character", "dream"))
         browser.close()
+
+
+def until_made(page: Page, stage: str) -> None:
+    """Waits until the canvas has begun and is full."""
+    page.wait_for_selector(f"#{stage} progress.busy", state="attached")
+    page.wait_for_selector(f"#{stage} progress:not(.busy)", state="attached")
+
+
+def dream(page: Page, name: str) -> None:
+    """The Character tab's other source: sixteen faces, one of them large, and the stages from a face to a lion."""
+    page.click("#source-switch label:last-child")  # a first dream begins by itself
+    until_made(page, "dream-stage")
+    shoot(page, name)
+    page.locator("#dream-stage figure.cell .frame").nth(4).click()
+    shoot(page, f"{name}-large")
+    page.keyboard.press("Escape")
+    page.click("#generator label:has-text('K-BEGAN')")
+    page.click("#dream-animal label:has-text('Lion')")
+    page.click("#dream-make")
+    until_made(page, "dream-stage")
+    page.click("#dream-stage .get-stages")
+    until_made(page, "dream-stage")
+    shoot(page, f"{name}-stages")
 
 
 if __name__ == "__main__":
