@@ -1,0 +1,130 @@
+"""The Manifold tab as an artist meets it: two faces, the walk between them, and the film of it that plays."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from studio.core.recipe import Recipe
+from tests.browser.conftest import DESKTOP, PHONE, running_studio
+from tests.browser.test_character import fits, save
+
+PLAYS = """async (data) => {
+  const video = document.createElement("video");
+  video.muted = true;
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  video.src = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
+  await new Promise((done, fail) => { video.oncanplaythrough = done; video.onerror = () => fail(new Error(video.error.message)); });
+  await video.play();
+  await new Promise((done) => { video.ontimeupdate = () => video.currentTime > 0.1 && done(); });
+  return { ready: video.readyState, seconds: video.duration, width: video.videoWidth, height: video.videoHeight };
+}"""
+LARGE = "document.querySelector('.walk-large').toDataURL()"
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """A studio whose generator was never trained: what is walked between are patterns, but it is quick everywhere."""
+    with running_studio(tmp_path_factory.mktemp("walking"), "--public", stand_ins=True) as url:
+        yield url
+
+
+def turn_to(visitor) -> None:
+    visitor.page.click("[data-tab=manifold]")
+    visitor.page.wait_for_selector(".walk-drive:not([hidden])")
+    visitor.page.wait_for_function(f"{LARGE}.length > 500")
+
+
+def make(visitor) -> None:
+    visitor.page.click("#walk-make")
+    visitor.page.wait_for_selector(".drawn-walk progress.busy")
+    visitor.page.wait_for_selector(".drawn-walk progress:not(.busy)", state="attached")
+
+
+def shown(visitor, step: int) -> str:
+    """The picture that is large once the slider was moved."""
+    visitor.page.locator(".walk-slider").fill(str(step))
+    return visitor.page.evaluate(LARGE)
+
+
+@pytest.mark.parametrize(("viewport", "name"), [(DESKTOP, "desktop"), (PHONE, "phone")])
+def test_from_two_faces_to_a_film_that_plays(visit, tmp_path, viewport, name):
+    visitor = visit(viewport)
+    page = visitor.page
+    turn_to(visitor)
+    visitor.picture(f"{name}-walk-first-visit")
+    assert page.locator("#tab-manifold .person").count() == 2 and fits(visitor)
+    page.locator("#walk-animals input").first.uncheck(force=True)
+    rows = page.locator("#walk-animals input:checked").count() + 1
+    make(visitor)
+    assert page.locator(".walk-row").count() == rows and page.locator(".walk-row .frame img").count() == 9 * rows
+    assert shown(visitor, 0) != shown(visitor, 24)
+    page.locator(".walk-row").nth(rows - 1).locator(".frame").nth(4).click()
+    assert "50 % of the way" in page.locator(".walk-caption").inner_text()
+    visitor.picture(f"{name}-walk")
+    film = save(visitor, lambda: page.click(".save-mp4"), tmp_path)
+    plays = page.evaluate(PLAYS, base64.b64encode(film.read_bytes()).decode())
+    assert plays["ready"] >= 2 and plays["seconds"] > 2 and plays["width"] == 256 and plays["height"] == 256 * rows
+    for kind, magic in (("gif", b"GIF89a"), ("webp", b"RIFF"), ("sheet", b"\x89PNG")):
+        assert save(visitor, lambda kind=kind: page.click(f".save-{kind}:enabled"), tmp_path).read_bytes().startswith(magic)
+    page.click(".walk-keep")
+    page.wait_for_function("document.querySelectorAll('.strip-cell').length === 2")
+    assert fits(visitor)
+    small = page.eval_on_selector_all(
+        "#tab-manifold :is(.quiet, .icon, .make-button, .stop-button)",
+        "nodes => nodes.filter((n) => n.offsetParent && n.getBoundingClientRect().height < 43).map((n) => n.textContent)",
+    )
+    assert small == []
+
+
+def test_four_faces_make_a_square_to_look_around_in(visit):
+    visitor = visit()
+    page = visitor.page
+    turn_to(visitor)
+    for number in (2, 3):
+        page.locator("#tab-manifold .sample").nth(number).click()
+        page.wait_for_function(f"document.querySelectorAll('#tab-manifold .person').length === {number + 1}")
+    make(visitor)
+    page.wait_for_selector(".walk-field:not([hidden])")
+    box = page.locator(".walk-square").bounding_box()
+    before = page.evaluate(LARGE)
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.up()
+    assert page.evaluate(LARGE) != before and "5 down and 5 across" in page.locator(".walk-caption").inner_text()
+    visitor.picture("square")
+
+
+def test_stop_while_a_photo_is_found_and_it_can_be_made_again(visit, astronaut):
+    visitor = visit()
+    page = visitor.page
+    turn_to(visitor)
+    visitor.add(astronaut)
+    page.click("#tab-manifold .more button")
+    page.locator("#walk-steps input[type=number]").fill("300")
+    page.locator("#walk-steps input[type=number]").press("Tab")
+    page.click("#walk-make")
+    page.wait_for_selector(".walk-face:nth-child(2) .frame:nth-child(2) img")
+    visitor.picture("being-found")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".drawn-walk progress:not(.busy)", state="attached")
+    assert "Stopped" in page.locator(".drawn-walk .stage-words").inner_text()
+    assert page.locator("#tab-manifold .person").count() == 2 and page.locator("#walk-make").is_enabled()
+
+
+def test_a_link_restores_the_walk(visit, tmp_path):
+    visitor = visit()
+    page = visitor.page
+    turn_to(visitor)
+    make(visitor)
+    sheet = save(visitor, lambda: page.click(".save-sheet"), tmp_path)
+    before = shown(visitor, 24)
+    recipe = Recipe.from_png(sheet)
+    visitor.open(f"{page.url.split('?')[0]}?r={recipe.to_link()}")
+    page.wait_for_function("document.querySelector('#tab-manifold .note').textContent.includes('restored')")
+    assert page.locator("#tab-manifold.on").count() == 1
+    make(visitor)
+    page.wait_for_selector(".save-mp4")
+    assert shown(visitor, 24) == before
