@@ -15,7 +15,10 @@ PLAYS = """async (data) => {
   video.muted = true;
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
   video.src = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
-  await new Promise((done, fail) => { video.oncanplaythrough = done; video.onerror = () => fail(new Error(video.error.message)); });
+  await new Promise((done, fail) => {
+    video.oncanplaythrough = done;
+    video.onerror = () => fail(new Error(video.error.message));
+  });
   await video.play();
   await new Promise((done) => { video.ontimeupdate = () => video.currentTime > 0.1 && done(); });
   return { ready: video.readyState, seconds: video.duration, width: video.videoWidth, height: video.videoHeight };
