@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
 import numpy as np
@@ -26,6 +27,7 @@ def backstage(tmp_path_factory):
 @pytest.fixture
 def dreams(backstage, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(dream, "SETTLE", 0.02)
     return Dreams(backstage)
 
 
@@ -99,6 +101,16 @@ def test_a_dial_renders_the_same_latents_again_in_their_places(dreams):
     assert room.here is step and len(room.trail) == 1 and not stage["busy"] and stage["done"] == 4
     assert all(np.array_equal(a, b.latent) for a, b in zip(latents, step.candidates.values(), strict=True))
     assert all(a != b for a, b in zip(before, pixels(dreams, desk), strict=True))
+
+
+def test_only_where_a_dial_comes_to_rest_is_something_drawn(dreams):
+    desk = Desk()
+    made(dreams, desk, animal="lion", count=1)
+    with ThreadPoolExecutor() as threads:
+        turned = [
+            threads.submit(lambda v: len(list(dreams._turn(desk, *given(animal="lion", count=1, strength=v)))), v) for v in VALUES
+        ]
+    assert sum(future.result() > 1 for future in turned) == 1
 
 
 @pytest.mark.parametrize("other", [{"seed": 8}, {"animal": "spider"}, {"generator": "dcgan"}])
@@ -182,6 +194,7 @@ def test_stopped_stages_leave_the_dream_on_the_canvas(dreams):
     assert [len(desk.tables["dream"].trail), stage["animals"][0]["name"]] == [1, "0"] and stage["stages"]
 
 
+VALUES = 0.2, 0.4, 0.6
 IMAGINED = {"generator": "k-dcgan", "animal": "lion", "imagination": 0.4}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,7 @@ SEEDS = 1_000_000  # what the dice roll: short enough to tell somebody
 COUNT, MOST = 16, 64  # candidates on one canvas
 ROWS = 8  # faces on the sheet of the stages
 LONGEST = 24  # steps of the way back
+SETTLE = 0.15  # s that a dial has to rest before it is heeded: whatever is drawn is kept, too
 MAKING, SETTINGS = 6, 8  # how many outputs making has, and how many the widgets are with the hint
 HINTS = {
     "flagship": "The finest faces, and the widest choice.",
@@ -90,6 +92,7 @@ class Room:
     wanted: DreamRequest | None = None
     wanted_verb: str = "dream"
     run: int = 0
+    turned: object = None
     stopped: bool = False
 
     @property
@@ -166,8 +169,8 @@ class Dreams:
         made = gr.on([make.click, controls.seed.submit], self.make, given, self.making, **running)
         made.then(offer.show, [desk], offer.outputs, **QUIET)
         dice.click(lambda: secrets.randbelow(SEEDS), None, controls.seed, **QUIET).then(self.make, given, self.making, **running)
-        dials = [dial.release for dial in (controls.strength, controls.imagination, controls.truncation)]
-        gr.on(dials, self._turn, given, self.making, **running)
+        dials = controls.strength, controls.imagination, controls.truncation
+        gr.on([event for dial in dials for event in (dial.input, dial.release)], self._turn, given, self.making, **running)
         gr.on([controls.generator.input, controls.animal.input], self._fit, [controls.generator, controls.animal],
               [self._hint, *controls.all()[1:5]], **QUIET)  # fmt: skip
         stage.like(self._like, [desk], [*self.making, *self._settable], **running)
@@ -300,8 +303,11 @@ class Dreams:
 
     def _turn(self, desk: Desk, *given: Any) -> Iterator[tuple[Any, ...]]:
         """A dial was turned: the same latents again in the same places. The latest value wins."""
-        step = _room(desk).here
-        if step is None or step.verb != "dream" or _room(desk).wanted:
+        room = _room(desk)
+        room.turned = mine = object()
+        time.sleep(SETTLE)
+        step = room.here
+        if room.turned is not mine or step is None or step.verb != "dream" or room.wanted:
             yield (gr.skip(),) * MAKING
             return
 
