@@ -43,9 +43,13 @@ class CodeBank(Judge):
         """``image`` (B, 3, R, R) in [-1, 1] -> codes (B, size)."""
         return F.linear(self.places(image) - self.mean, self.components)
 
+    def nearest(self, image: Tensor, codes: Tensor) -> Tensor:
+        """Distances (B, M) of ``image`` or its mirror image, whichever is nearer, to each of ``codes`` (M, size)."""
+        return torch.minimum(*(torch.cdist(self.encode(side), codes) for side in (image, image.flip(3))))
+
     def forward(self, image: Tensor) -> Tensor:
         """``image`` (B, 3, R, R) in [-1, 1] -> originality (B, 1): the distance to the nearest code, in that code's unit."""
-        return (torch.cdist(self.encode(image), self.codes) / self.unit).amin(1, keepdim=True)
+        return (self.nearest(image, self.codes) / self.unit).amin(1, keepdim=True)
 
 
 @register_model("bank")

@@ -61,15 +61,12 @@ class BankTrainer(Trainer):
         for images, new in zip(learnt, self.new, strict=True):
             codes = self.bank.codes[start : start + len(images)]
             start += len(images)
-            typical = torch.cdist(self._encode(new), codes).amin(1).median()
+            typical = torch.cat([self.bank.nearest(to_unit(batch), codes).amin(1) for batch in new.split(BATCH)]).median()
             units.append(typical.expand(len(images)))
         self.bank.unit.copy_(torch.cat(units))
 
     def _look(self, images: Tensor) -> Tensor:
         return torch.cat([self.bank.places(to_unit(batch)) for batch in images.split(BATCH)])
-
-    def _encode(self, images: Tensor) -> Tensor:
-        return torch.cat([self.bank.encode(to_unit(batch)) for batch in images.split(BATCH)])
 
     def step(self) -> dict[str, Tensor]:
         raise NotImplementedError("A bank is filled at once.")

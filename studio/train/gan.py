@@ -30,6 +30,7 @@ STYLEGAN = {
 LAMBDA_PIXELS, LAMBDA_PERCEPTUAL = 2.0, 2.0
 LAMBDA_KL = 2.5e-3
 WARM_UP = 26_000  # pictures
+RENORMED = 4096  # samples that DCGAN's norms see before it is shipped
 MEASURED = 2000  # samples a measure takes while training
 
 
@@ -193,6 +194,19 @@ class DCGANTrainer(GANTrainer):
 
     def latents(self, count: int) -> Tensor:
         return self.uniform(count, dcgan.LATENT)
+
+    def evaluate(self) -> dict[str, Any]:
+        """As of any face generator, after the norms' statistics were taken anew: those of the network are not its average's."""
+        average = self.ema["generator"]
+        for norm in average.norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the plain mean over all batches
+        average.train()
+        with torch.no_grad():
+            for _ in range(RENORMED // 64):
+                average(self.latents(64))
+        average.eval()
+        return super().evaluate()
 
     def export(self, measures: dict[str, Any]) -> None:
         tensors = dcgan.fold_batch_norm(self.ema["generator"].state_dict())

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from safetensors.torch import load_file
 from sklearn.neighbors import BallTree
 from torch import Tensor, nn
 
@@ -159,16 +161,27 @@ class KGANTrainer(FacesTrainer):
         """The share of the animal's pictures used so far (figure 13), for the log."""
         return {f"used_{layer}": torch.tensor(self.neighbours[layer].share_used) for layer in LAYERS}
 
+    def evaluate(self) -> dict[str, Any]:
+        """Nothing here: it is meant to leave the faces, and Table 1 says how far it went."""
+        return {}
+
     @torch.no_grad()
     def grid(self) -> Image.Image:
         """The same latents from the base network (top) to the K-GAN."""
         amounts = torch.linspace(0, 1, 4, device=self.device)
         return tile([self.ema["generator"](self.shown, a.expand(len(self.shown), 1)) for a in amounts])
 
-    def _base(self) -> dict[str, str]:
-        """The shipped base, to which alone the adapters belong."""
+    def _exported(self, ending: str) -> Path:
+        """A file of the base run's export: to what it shipped, and to that alone, the adapters belong."""
         name = f"{self.family}-{self.size}"
-        card = json.loads((self.settings.out.parent / name / "export" / f"{name}.json").read_text())
+        return self.settings.out.parent / name / "export" / f"{name}{ending}"
+
+    def base_tensors(self) -> dict[str, Tensor]:
+        """The base network as it is shipped."""
+        return {name: tensor.float() for name, tensor in load_file(self._exported(".safetensors")).items()}
+
+    def _base(self) -> dict[str, str]:
+        card = json.loads(self._exported(".json").read_text())
         return {"id": card["id"], "sha256": card["sha256"]}
 
     def export(self, measures: dict[str, Any]) -> None:
@@ -196,7 +209,7 @@ class KDCGANTrainer(KGANTrainer):
     def build(self) -> dict[str, nn.Module]:
         self.config: dict[str, Any] = {}
         generator, critic = dcgan.Generator(rank=RANK), dcgan.Discriminator()
-        generator.load_state_dict(dcgan.fold_batch_norm(named(self.base_state, "ema/generator/")), strict=False)
+        generator.load_state_dict(self.base_tensors(), strict=False)
         critic.load_state_dict(named(self.base_state, "network/critic/"))
         return {"generator": generator, "critic": critic}
 
@@ -229,7 +242,7 @@ class KBEGANTrainer(KGANTrainer):
     def build(self) -> dict[str, nn.Module]:
         self.config = {"width": WIDTHS[self.size], "resolution": self.size}
         generator, critic, balance = began.Decoder(**self.config, rank=RANK), began.AutoEncoder(**self.config), Balance()
-        generator.load_state_dict(named(self.base_state, "ema/generator/"), strict=False)
+        generator.load_state_dict(self.base_tensors(), strict=False)
         critic.load_state_dict(named(self.base_state, "network/critic/"))
         balance.load_state_dict(named(self.base_state, "network/balance/"))
         return {"generator": generator, "critic": critic, "balance": balance}
