@@ -13,8 +13,8 @@ from studio.train.gan import FacesTrainer
 from studio.train.loop import Settings, tile
 
 GAMMA = 0.5  # diversity ratio (eq. 4)
-LAMBDA_K = 0.001  # rate of the balance k (section 3.4), per step of 16 pictures
-RATE, LEAST_RATE = 3e-4, 2e-5  # 1e-4 in the paper, for twenty times the steps; below 2e-5 it collapses
+LAMBDA_K = 0.02  # rate of the balance k; 0.001 in the paper (section 3.4), for a hundred times the steps
+RATE, LEAST_RATE = 4e-4, 2e-5  # 1e-4 in the paper, for twenty times the steps; below 2e-5 it collapses
 HALVE_AFTER = 400_000  # images
 WIDTHS = {64: 24, 128: 64}
 
