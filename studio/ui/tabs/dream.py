@@ -295,7 +295,7 @@ class Dreams:
         def start(engine: Engine) -> Iterator[tuple[Any, ...]]:
             room, request = _room(desk), self._request(desk, *given)
             if room.wanted_verb == "stages" and room.wanted and replace(request, ancestry=room.wanted.ancestry) == room.wanted:
-                return self._show_stages(desk, engine, request)
+                return self._show_stages(desk, engine, request, room.wanted.count)
             info = self._info(request.generator)
             return self._dream(desk, engine, Step(request, f"{info.label if info else request.generator}, {_label(request)}"))
 
@@ -355,8 +355,8 @@ class Dreams:
         if step is None or step.verb != "dream":
             yield (gr.skip(),) * MAKING
             return
-        request = replace(step.request, count=min(step.request.count, ROWS))
-        yield from self._guarded(desk, lambda engine: self._show_stages(desk, engine, request))
+        rows = min(step.request.count, ROWS)
+        yield from self._guarded(desk, lambda engine: self._show_stages(desk, engine, step.request, rows))
 
     def _guarded(self, desk: Desk, start: Callable[[Engine], Iterator[tuple[Any, ...]]]) -> Iterator[tuple[Any, ...]]:
         """Runs what ``start`` gives; an error is a sentence above the buttons, and what is on the canvas stays there."""
@@ -413,14 +413,14 @@ class Dreams:
         item = _item(step, candidate, recipe, title, gallery.png(kept.id)) | {"id": kept.id, "key": key}
         step.sheet |= {"items": {**step.sheet["items"], key: item}, "done": step.sheet["done"] + 1, "zip": True}
 
-    def _show_stages(self, desk: Desk, engine: Engine, request: DreamRequest) -> Iterator[tuple[Any, ...]]:
+    def _show_stages(self, desk: Desk, engine: Engine, request: DreamRequest, rows: int) -> Iterator[tuple[Any, ...]]:
         """The sheet of the stages, kept, and its cells on a canvas of their own; stopped before it is there, nothing changes."""
         from studio.pipelines.dream import StageResult, stage_by_stage
 
-        parts, room = stage_by_stage(engine, request), _room(desk)
+        parts, room = stage_by_stage(engine, replace(request, count=rows)), _room(desk)
         run = room.begin()
         step = Step(request, "Stage by stage", "stages")
-        step.sheet = {**EMPTY_SHEET, "message": "Starting", "busy": True, "run": run, "total": request.count}
+        step.sheet = {**EMPTY_SHEET, "message": "Starting", "busy": True, "run": run, "total": rows}
         room.enter(step)
         room.wanted, strip = None, gr.skip()
         yield desk, _canvas(room), gr.skip(), "", *buttons(busy=True)
@@ -452,7 +452,9 @@ class Dreams:
         stages = list(dict.fromkeys(cell.stage for cell in result.cells))
         step.sheet = {
             **EMPTY_SHEET,
-            "people": [{"id": f"row-{index}", "name": _title(step.request, index)} for index in range(step.request.count)],
+            "people": [
+                {"id": f"row-{row}", "name": _title(step.request, row)} for row in range(len(result.cells) // len(stages))
+            ],
             "animals": [{"name": stage, "label": capital(STAGES[stage]), "study": None} for stage in stages],
             "items": {item["key"]: item for item in (_stage_item(step.request, cell, run) for cell in result.cells)},
             "message": f"From a dream to {with_article(animal)}, stage by stage. {_about(result)}".strip(),
@@ -679,7 +681,7 @@ def _stage_item(request: DreamRequest, cell: StageCell, run: int) -> dict[str, A
     words = [_word(f"{name} {value:.2f}", "", True) for name, value in figures.items() if value is not None]
     return {
         "id": f"sample-{key}", "key": key, "run": run, "title": title, "src": file, "file": file, "before": None,
-        "short": words[0]["text"], "words": words, "study": None, "animal": request.animal, "facts": [], "recipe": "",
+        "short": "" if cell.originality is None else f"{cell.originality:.2f}", "words": words, "study": None, "animal": request.animal, "facts": [], "recipe": "",
     }  # fmt: skip
 
 
