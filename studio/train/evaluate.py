@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -34,6 +34,19 @@ DRAWS = 20
 NAMED_RIGHT, DIVERSITY_RATIO, KID = 0.6, 0.5, 5.0
 
 Report = Callable[[int, int], None]
+
+
+class Measured(Protocol):
+    """What was measured of the network of a ``card``."""
+
+    @property
+    def card(self) -> str: ...
+
+    def measures(self) -> dict[str, Any]:
+        """What goes into the card."""
+
+    def study(self) -> str | None:
+        """Why the network is weak, in words for the artist, or None."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +97,8 @@ class Figures:
 
 
 @dataclass(frozen=True, eq=False)
-class _Judged:
-    """``probabilities`` (N, K), ``embedding`` (N, D), ``maps`` per layer (min(N, POOL), C, H, W)."""
+class Judged:
+    """``probabilities`` (N, K), ``embedding`` (N, D), ``maps`` per layer of the first few (n, C, H, W)."""
 
     probabilities: np.ndarray
     embedding: np.ndarray
@@ -118,12 +131,12 @@ def evaluate_character(
             raise ValueError(f"Part 9 of animals160 has too few pictures of {card.domains[1]!r} to measure {card.id}.")
         outputs = np.empty_like(photos)
         for start in range(0, len(photos), BATCH):
-            outputs[start : start + BATCH] = _translated(engine, card, photos[start : start + BATCH])
+            outputs[start : start + BATCH] = translated(engine, card, photos[start : start + BATCH])
             report(number * len(photos) + min(start + BATCH, len(photos)), len(cards) * len(photos))
         yield _compare(engine, card, labels, outputs, animals)
 
 
-def save_measures(registry: Registry, figures: Figures) -> None:
+def save_measures(registry: Registry, figures: Measured) -> None:
     """Puts the figures into the card in the registry's index file, and marks the network as a study or no longer as one.
 
     The file is read anew: measuring takes minutes, in which a training run may have added cards to it.
@@ -149,8 +162,8 @@ def _validation(pack: str, size: int, data_dir: Path | None, box: Box = WHOLE, a
     return images[np.random.default_rng(0).permutation(len(images))]
 
 
-def _translated(engine: Engine, card: Card, photos: np.ndarray) -> np.ndarray:
-    """uint8 (B, R, R, 3) as the artist would see them: at strength 1, in eight bits."""
+def translated(engine: Engine, card: Card, photos: np.ndarray) -> np.ndarray:
+    """``photos``, uint8 (B, R, R, 3), as the card's animal, as the artist would see them: at strength 1, in eight bits."""
     strength = np.ones((len(photos), 1), np.float32)
     output = engine.run(card.id, image=np.stack([to_float(photo) for photo in photos]), strength=strength)
     return np.stack([to_uint8(image) for image in output])
@@ -158,7 +171,7 @@ def _translated(engine: Engine, card: Card, photos: np.ndarray) -> np.ndarray:
 
 def _compare(engine: Engine, card: Card, labels: Sequence[str], outputs: np.ndarray, animals: np.ndarray) -> Figures:
     target = card.domains[1]
-    made, real = _judged(engine, outputs), _judged(engine, animals)
+    made, real = judged(engine, outputs, POOL), judged(engine, animals, POOL)
     distance, spread = kid(made.embedding, real.embedding)
     return Figures(
         card=card.id,
@@ -178,22 +191,23 @@ def _compare(engine: Engine, card: Card, labels: Sequence[str], outputs: np.ndar
     )
 
 
-def _judged(engine: Engine, images: np.ndarray) -> _Judged:
+def judged(engine: Engine, images: np.ndarray, pool: int = 0) -> Judged:
+    """What the animal judge makes of ``images``, uint8 (N, R, R, 3); of the first ``pool`` its full maps too."""
     logits, embedding, maps, kept = [], [], [], 0
     for start in range(0, len(images), BATCH):
         answer = ask_judge(engine, np.stack([to_float(image) for image in images[start : start + BATCH]]))
         layers = feature_maps(answer)
         logits.append(answer["logits"])
         embedding.append(layers[-1].mean(axis=(2, 3)))
-        if kept < POOL:
-            maps.append([layer[: POOL - kept] for layer in layers])
+        if kept < pool:
+            maps.append([layer[: pool - kept] for layer in layers])
             kept += len(answer["logits"])
     joined = [np.concatenate(layer) for layer in zip(*maps, strict=True)]
-    return _Judged(softmax(np.concatenate(logits)), np.concatenate(embedding), joined)
+    return Judged(softmax(np.concatenate(logits)), np.concatenate(embedding), joined)
 
 
-def _named_right(judged: _Judged, labels: Sequence[str], target: str) -> float:
-    return float((judged.probabilities.argmax(axis=1) == list(labels).index(target)).mean())
+def _named_right(of: Judged, labels: Sequence[str], target: str) -> float:
+    return float((of.probabilities.argmax(axis=1) == list(labels).index(target)).mean())
 
 
 def _diversity(maps: Sequence[np.ndarray], size: int) -> float:

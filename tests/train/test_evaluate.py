@@ -108,10 +108,10 @@ def test_one_face_for_everybody_has_no_diversity(engine, packs):
 
 
 def test_many_outputs_keep_few_maps(engine, packs, monkeypatch):
-    monkeypatch.setattr(evaluate, "POOL", 3)
     monkeypatch.setattr(evaluate, "BATCH", 2)
-    judged = evaluate._judged(engine, shrunk(packs[1], 16, 0))
+    judged = evaluate.judged(engine, shrunk(packs[1], 16, 0), pool=3)
     assert [len(m) for m in judged.maps] == [3, 3] and len(judged.embedding) == len(judged.probabilities) == 6
+    assert not evaluate.judged(engine, shrunk(packs[1], 16, 0)).maps
 
 
 def test_what_cannot_be_measured_is_said_before_anything_runs(engine, packs, tmp_path):
