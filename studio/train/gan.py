@@ -30,6 +30,7 @@ STYLEGAN = {
 LAMBDA_PIXELS, LAMBDA_PERCEPTUAL = 2.0, 2.0
 LAMBDA_KL = 2.5e-3
 WARM_UP = 26_000  # pictures
+GPU_BATCHES = 2  # of a CPU's
 RENORMED = 4096  # samples that DCGAN's norms see before it is shipped
 MEASURED = 2000  # samples a measure takes while training
 
@@ -125,6 +126,8 @@ class GANTrainer(FacesTrainer):
 
     def __init__(self, settings: Settings, name: str, size: int):
         super().__init__(settings, name, size)
+        if self.device.type == "cuda":  # which small batches would leave idle
+            self.images_per_step *= GPU_BATCHES
         self.networks = self.build()
         critics = [p for critic in self.weights for p in self.networks[critic].parameters()]
         self.optimisers = {
@@ -226,7 +229,7 @@ class StyleGANTrainer(GANTrainer):
     weights = MappingProxyType({"critic": 1.0, "feature": 0.5})
     rates = MappingProxyType({"generator": 2e-3, "critics": 3e-4, "encoder": 1e-3})
     mixing = 0.25  # share of pictures whose fine styles come from a second latent (Karras et al. 2019, section 3.1)
-    given_back = 8  # pictures a step that the encoder sees
+    given_back = 0.25  # of the pictures of a step: those that the encoder sees besides
 
     def __init__(self, settings: Settings, size: int):
         super().__init__(settings, f"stylegan-{size}", size)
@@ -267,7 +270,7 @@ class StyleGANTrainer(GANTrainer):
     def step(self) -> dict[str, Tensor]:
         if self.images < WARM_UP:
             return self._give_back(self.sampler.draw(0, self.images_per_step))
-        return super().step() | self._give_back(self.sampler.draw(0, self.given_back))
+        return super().step() | self._give_back(self.sampler.draw(0, round(self.given_back * self.images_per_step)))
 
     def _give_back(self, photos: Tensor) -> dict[str, Tensor]:
         """One step of encoder and generator on what they make of photos."""
