@@ -14,7 +14,8 @@ from studio.core.recipe import Recipe
 from studio.ui.session import Desk
 from studio.ui.tabs import dream
 from studio.ui.tabs.character import DREAM, PHOTO, CharacterTab
-from studio.ui.tabs.dream import HUMAN, MAKING, SETTINGS, Dreams, Room, Step, describe
+from studio.ui.tabs.dream import HUMAN, MAKING, SETTINGS, Dreams
+from studio.ui.tabs.dream_canvas import LONGEST, Room, Step, describe
 from tests.ui.stand_ins import stand_in_backstage
 
 
@@ -275,9 +276,9 @@ def test_a_first_visit_dreams_by_itself_but_not_over_what_is_there(dreams):
 
 def test_the_way_back_has_an_end():
     room = Room()
-    for seed in range(dream.LONGEST + 3):
+    for seed in range(LONGEST + 3):
         room.enter(Step(dream_of(seed), f"Seed {seed}"))
-    assert len(room.trail) == dream.LONGEST and room.here.label == f"Seed {dream.LONGEST + 2}"
+    assert len(room.trail) == LONGEST and room.here.label == f"Seed {LONGEST + 2}"
 
 
 def dream_of(seed: int):

@@ -37,6 +37,7 @@ from studio.ui.session import Backstage, Desk, Slot, Table
 from studio.ui.source import PhotoSource, Sample, face_choices, head_of, sent_slot, source_crop, then
 from studio.ui.strip import strip_value, take_away
 from studio.ui.tabs import dream
+from studio.ui.tabs.dream_canvas import describe
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -272,7 +273,7 @@ class CharacterTab:
     def describe(recipe: Recipe) -> list[list[str]]:
         """The recipe's settings for people."""
         if recipe.verb in dream.VERBS:
-            return dream.describe(recipe)
+            return describe(recipe)
         strength = recipe.parameters.get("strength")
         paste = [["Where", "in its photo"]] if recipe.parameters.get("paste") is True else []
         return [["How far", f"{strength:.2f}" if isinstance(strength, int | float) else "1.00"], *paste]

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -17,13 +17,26 @@ from studio.core.gallery import GalleryError
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
 from studio.ui.delivery import Offer, missing_networks
-from studio.ui.parts import EMPTY_SHEET, buttons, capital, drawn, event_value, pretty, problem_text, progress, served
+from studio.ui.parts import EMPTY_SHEET, buttons, capital, drawn, event_value, problem_text, progress
 from studio.ui.session import Backstage, Desk
 from studio.ui.strip import QUIET, strip_value, take_away
+from studio.ui.tabs.dream_canvas import (
+    INVITATION,
+    Room,
+    Step,
+    candidate_item,
+    draw,
+    name_of,
+    new_sheet,
+    remarks,
+    settle,
+    stage_sheet,
+    step_label,
+)
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
-    from studio.pipelines.dream import Candidate, DreamRequest, GeneratorInfo, StageCell, StageResult
+    from studio.pipelines.dream import Candidate, DreamRequest, GeneratorInfo, StageResult
     from studio.ui.shell import Shell
 
 # studio.pipelines.dream is imported inside functions: torch comes with it, and the page must answer before that.
@@ -35,7 +48,6 @@ DAREDEVIL = (0.3, 1.0)  # truncation: from near the average face to anything goe
 SEEDS = 1_000_000  # what the dice roll: short enough to tell somebody
 COUNT, MOST = 16, 64  # candidates on one canvas
 ROWS = 8  # faces on the sheet of the stages
-LONGEST = 24  # steps of the way back
 SETTLE = 0.15  # s that a dial has to rest before it is heeded: whatever is drawn is kept, too
 MAKING, SETTINGS = 6, 8  # how many outputs making has, and how many the widgets are with the hint
 HINTS = {
@@ -48,7 +60,6 @@ HINTS = {
 STRENGTH_HINT = "0 is the dreamt face, 1 the animal, beyond it a caricature"
 IMAGINATION_HINT = "0 is the plain GAN, 1 its K-GAN, which has seen the animal"
 NO_GENERATORS = "There are no generators yet: bring them here with `python -m studio pull`, then start the studio again."
-INVITATION = "Press Make for faces that never were."
 
 
 @dataclass(frozen=True)
@@ -65,59 +76,6 @@ class Controls:
 
     def all(self) -> list[Any]:
         return [self.generator, self.animal, self.strength, self.imagination, self.truncation, self.seed, self.count]
-
-
-@dataclass(eq=False)
-class Step:
-    """One canvas of the way: what was asked for, what the browser draws of it, and the candidates by their place there.
-
-    ``parent`` is the id of the kept result that it grew from, ``png`` its sheet.
-    """
-
-    request: DreamRequest
-    label: str
-    verb: str = "dream"
-    parent: str = ""
-    sheet: dict[str, Any] = field(default_factory=dict)
-    candidates: dict[str, Candidate] = field(default_factory=dict)
-    png: bytes | None = None
-
-
-@dataclass
-class Room:
-    """One visitor's dreams: the way here, and what a restored recipe asks for until it is made."""
-
-    trail: list[Step] = field(default_factory=list)
-    at: int = -1
-    wanted: DreamRequest | None = None
-    wanted_verb: str = "dream"
-    run: int = 0
-    turned: object = None
-    stopped: bool = False
-
-    @property
-    def here(self) -> Step | None:
-        """The step that is on the canvas."""
-        return self.trail[self.at] if self.trail else None
-
-    def enter(self, step: Step) -> None:
-        """Goes on from here to a new step; what lay ahead after going back is given up, as in every history."""
-        if self.here:
-            _settle(self.here)
-        self.trail = [*self.trail[: self.at + 1], step][-LONGEST:]
-        self.at = len(self.trail) - 1
-
-    def leave(self, step: Step) -> None:
-        """Takes back a step that came to nothing."""
-        if step in self.trail:
-            place = self.trail.index(step)
-            self.trail.remove(step)
-            self.at -= self.at >= place
-
-    def begin(self) -> int:
-        """A new run; whatever still runs ends when it sees that it is not the latest."""
-        self.run, self.stopped = self.run + 1, False
-        return self.run
 
 
 class Dreams:
@@ -297,7 +255,7 @@ class Dreams:
             if room.wanted_verb == "stages" and room.wanted and replace(request, ancestry=room.wanted.ancestry) == room.wanted:
                 return self._show_stages(desk, engine, request, room.wanted.count)
             info = self._info(request.generator)
-            return self._dream(desk, engine, Step(request, f"{info.label if info else request.generator}, {_label(request)}"))
+            return self._dream(desk, engine, Step(request, f"{info.label if info else request.generator}, {step_label(request)}"))
 
         yield from self._guarded(desk, start)
 
@@ -366,8 +324,8 @@ class Dreams:
         except (ValueError, GalleryError, CheckpointError, RuntimeError) as error:
             canvas = gr.skip()
             if room.here:
-                _settle(room.here)
-                canvas = _canvas(room)
+                settle(room.here)
+                canvas = draw(room)
             yield desk, canvas, gr.skip(), problem_text(str(error)), *buttons(busy=False)
 
     def _dream(self, desk: Desk, engine: Engine, step: Step) -> Iterator[tuple[Any, ...]]:
@@ -380,8 +338,8 @@ class Dreams:
         if step is not room.here:
             room.enter(step)
         room.wanted, step.png, step.candidates = None, None, {}
-        step.sheet = _new_sheet(step, run)
-        yield desk, _canvas(room), gr.skip(), "", *buttons(busy=True)
+        step.sheet = new_sheet(step, run)
+        yield desk, draw(room), gr.skip(), "", *buttons(busy=True)
         with closing(parts):
             for part in parts:
                 if room.stopped or room.run != run:
@@ -395,22 +353,22 @@ class Dreams:
                 else:
                     self._keep(desk, step, part, run)
                     strip = strip_value(self._backstage, desk)
-                yield desk, _canvas(room), strip, "", gr.skip(), gr.skip()
+                yield desk, draw(room), strip, "", gr.skip(), gr.skip()
         if room.run == run:
-            _settle(step)
-            yield desk, _canvas(room), gr.skip(), "", *buttons(busy=False)
+            settle(step)
+            yield desk, draw(room), gr.skip(), "", *buttons(busy=False)
 
     def _keep(self, desk: Desk, step: Step, candidate: Candidate, run: int) -> None:
         gallery = self._backstage.gallery(desk)
         parents = (step.parent,) if step.parent else ()
         recipe = candidate.recipe.model_copy(update={"parents": parents})
-        title = _title(step.request, candidate.index)
-        kept = gallery.add(candidate.image, recipe, parents, title, _remarks(step.request, candidate))
+        title = name_of(step.request, candidate.index)
+        kept = gallery.add(candidate.image, recipe, parents, title, remarks(step.request, candidate))
         if _room(desk).run != run:  # a dial was turned meanwhile: its place is another's now
             return
         key = f"dream/{candidate.index}"
         step.candidates[key] = candidate
-        item = _item(step, candidate, recipe, title, gallery.png(kept.id)) | {"id": kept.id, "key": key}
+        item = candidate_item(step, candidate, recipe, title, gallery.png(kept.id)) | {"id": kept.id, "key": key}
         step.sheet |= {"items": {**step.sheet["items"], key: item}, "done": step.sheet["done"] + 1, "zip": True}
 
     def _show_stages(self, desk: Desk, engine: Engine, request: DreamRequest, rows: int) -> Iterator[tuple[Any, ...]]:
@@ -423,7 +381,7 @@ class Dreams:
         step.sheet = {**EMPTY_SHEET, "message": "Starting", "busy": True, "run": run, "total": rows}
         room.enter(step)
         room.wanted, strip = None, gr.skip()
-        yield desk, _canvas(room), gr.skip(), "", *buttons(busy=True)
+        yield desk, draw(room), gr.skip(), "", *buttons(busy=True)
         try:
             with closing(parts):
                 for part in parts:
@@ -434,34 +392,21 @@ class Dreams:
                         strip = strip_value(self._backstage, desk)
                     else:
                         step.sheet |= progress(part)
-                        yield desk, _canvas(room), gr.skip(), "", gr.skip(), gr.skip()
+                        yield desk, draw(room), gr.skip(), "", gr.skip(), gr.skip()
         finally:
             if step.png is None:
                 room.leave(step)
         if room.run == run:
-            yield desk, _canvas(room), strip, "", *buttons(busy=False)
+            yield desk, draw(room), strip, "", *buttons(busy=False)
 
     def _keep_stages(self, desk: Desk, step: Step, result: StageResult, run: int) -> None:
-        from studio.pipelines.dream import STAGES
         from studio.pipelines.parts import animal_label, with_article
 
         animal = animal_label(step.request.animal)
         title = f"Stage by stage to {with_article(animal)}, seed {step.request.seed}"
         self._backstage.gallery(desk).add(result.sheet, result.recipe, (), title)
         step.png = to_png(result.sheet, result.recipe)
-        stages = list(dict.fromkeys(cell.stage for cell in result.cells))
-        step.sheet = {
-            **EMPTY_SHEET,
-            "people": [
-                {"id": f"row-{row}", "name": _title(step.request, row)} for row in range(len(result.cells) // len(stages))
-            ],
-            "animals": [{"name": stage, "label": capital(STAGES[stage]), "study": None} for stage in stages],
-            "items": {item["key"]: item for item in (_stage_item(step.request, cell, run) for cell in result.cells)},
-            "message": f"From a dream to {with_article(animal)}, stage by stage. {_about(result)}".strip(),
-            "told": True,
-            "run": run,
-            "sheet": True,
-        }
+        step.sheet = stage_sheet(step.request, result, run)
 
     # -- the way back, and what is taken away ---------------------------------------------------------------------------
 
@@ -471,9 +416,9 @@ class Dreams:
         if not isinstance(index, int) or not 0 <= index < len(room.trail) or index == room.at:
             return (gr.skip(),) * (MAKING + SETTINGS)
         room.begin()
-        _settle(room.here)
+        settle(room.here)
         room.at, room.wanted = index, None
-        return (desk, _canvas(room), gr.skip(), "", *buttons(busy=False), *self._settings(room.here.request))
+        return (desk, draw(room), gr.skip(), "", *buttons(busy=False), *self._settings(room.here.request))
 
     @staticmethod
     def _stop(desk: Desk) -> tuple[Desk, Any]:
@@ -483,25 +428,6 @@ class Dreams:
     def _export(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
         step = _room(desk).here
         return take_away(self._backstage, desk, event, step.sheet if step else {}, step and step.png)
-
-
-def describe(recipe: Recipe) -> list[list[str]]:
-    """A dream's settings for people; nothing if they are damaged."""
-    from studio.pipelines.dream import request_from_recipe
-    from studio.pipelines.parts import animal_label
-
-    try:
-        request = request_from_recipe(recipe)
-    except ValueError:
-        return []
-    asked = recipe.parameters
-    dials = {"strength": "How far", "imagination": "Imagination", "truncation": "How daring"}
-    picks = [f"no. {index + 1} of {seed}" for seed, index, _ in request.ancestry]
-    return [
-        *([["Animal", capital(animal_label(request.animal))]] if request.animal else []),
-        *([name, f"{getattr(request, key):.2f}"] for key, name in dials.items() if key in asked),
-        ["Seed", ", then ".join(picks) or str(request.seed)],
-    ]
 
 
 def _room(desk: Desk) -> Room:
@@ -534,158 +460,3 @@ def _hint(info: GeneratorInfo, animal: str) -> str:
     reason = card.study or info.study
     study = f' <span class="badge">study</span> {html.escape(reason)}' if reason else ""
     return f'<p class="hint">{html.escape(HINTS[info.name])}{study}</p>'
-
-
-# -- names ----------------------------------------------------------------------------------------------------------------
-
-
-def _label(request: DreamRequest) -> str:
-    """A step's name on the way."""
-    if not request.ancestry:
-        return f"seed {request.seed}"
-    seed, index, _ = request.ancestry[-1]
-    return f"no. {index + 1} of {seed}"
-
-
-def _title(request: DreamRequest, index: int) -> str:
-    """A candidate's name: its seed, the picks that led to it, its number."""
-    from studio.pipelines.parts import animal_label, with_article
-
-    name = f"Dream {_origin(request)}.{index + 1}"
-    if request.animal is None or not (request.strength or request.generator.startswith("k-")):
-        return name
-    return f"{name} {'as' if request.strength else 'towards'} {with_article(animal_label(request.animal))}"
-
-
-def _origin(request: DreamRequest) -> str:
-    """The seed and the numbers of the picks that led to a dream."""
-    seed = request.ancestry[0][0] if request.ancestry else request.seed
-    return ".".join(map(str, [seed, *(picked + 1 for _, picked, _ in request.ancestry)]))
-
-
-# -- what the browser draws -----------------------------------------------------------------------------------------------
-
-
-def _canvas(room: Room) -> dict[str, Any]:
-    """The step that is shown, with the way to it."""
-    step = room.here
-    if step is None:
-        return {**EMPTY_SHEET, "message": INVITATION, "run": room.run}
-    trail = [{"label": other.label, "title": _origin(other.request), "here": other is step} for other in room.trail]
-    stages = step.verb == "dream" and not step.sheet["busy"] and step.request.animal is not None
-    return {**step.sheet, "trail": trail, "stages": stages}
-
-
-def _new_sheet(step: Step, run: int) -> dict[str, Any]:
-    """The canvas before its candidates arrive; those of the same step stay in sight until the new ones come."""
-    places = range(step.request.count)
-    return {
-        **EMPTY_SHEET,
-        "people": [{"id": "dream", "name": "Dream"}],
-        "animals": [{"name": str(place), "label": _place_label(step.request, place), "study": None} for place in places],
-        "items": step.sheet.get("items", {}),
-        "total": step.request.count,
-        "message": "Starting",
-        "busy": True,
-        "run": run,
-        "stars": True,
-    }
-
-
-def _place_label(request: DreamRequest, place: int) -> str:
-    return f"{place + 1}, the one you picked" if request.ancestry and place == 0 else str(place + 1)
-
-
-def _settle(step: Step) -> None:
-    """What the canvas says once nothing more comes."""
-    if not step.sheet.get("busy"):
-        return
-    done, total = step.sheet["done"], step.sheet["total"]
-    words = "Star what you like, or open one for more like it."
-    message = words if done == total else f"Stopped after {done} of {total}; what was made is kept."
-    step.sheet |= {"busy": False, "message": message}
-
-
-def _item(step: Step, candidate: Candidate, recipe: Recipe, title: str, png: bytes) -> dict[str, Any]:
-    """A candidate on the canvas."""
-    file = served(png, f"{title}.png")
-    changed = bool(step.request.strength)
-    words = _words(step.request, candidate)
-    return {
-        "run": step.sheet["run"],
-        "title": title,
-        "src": file,
-        "file": file,
-        "before": served(to_png(candidate.face), f"{title}, dreamt.png") if changed else None,
-        "beforeWords": "dream",
-        "short": next((word["text"] for word in words if word["short"]), ""),
-        **_remarks(step.request, candidate),
-        "facts": _facts(candidate, recipe),
-        "recipe": pretty(recipe),
-        "steps": _steps(),
-    }
-
-
-def _steps() -> list[dict[str, str]]:
-    """How far "more like this" can go."""
-    from studio.pipelines.dream import STEPS
-
-    return [{"step": step, "label": capital(step), "title": f"A step of {size:.2f} in z"} for step, size in STEPS.items()]
-
-
-def _words(request: DreamRequest, candidate: Candidate) -> list[dict[str, Any]]:
-    """What the judges say, each with its figure; ``short`` is worth saying under a small picture."""
-    from studio.pipelines.dream import NEW
-
-    face, *others = candidate.verdicts
-    found, original = bool(candidate.face_score), candidate.originality
-    words = [_word(face, f"score(X) {candidate.face_score:.0f}: Viola-Jones {'finds' if found else 'finds no'} face", found)]
-    new = [others.pop()] if original is not None else []
-    words += [_word(text, f"score(Y) {100 * candidate.animal_score:.0f} %", candidate.animal_score >= 0.5) for text in others]
-    words += [_word(text, f"originality {original:.2f}; a new photograph has 1", original >= NEW) for text in new]
-    for word in words:
-        word["short"] = word["text"] in others or (not word["good"] and not request.strength)
-    return words
-
-
-def _word(text: str, figure: str, good: bool) -> dict[str, Any]:
-    return {"text": text, "figure": figure, "good": bool(good)}
-
-
-def _remarks(request: DreamRequest, candidate: Candidate) -> dict[str, Any]:
-    """What is said of the picture beyond its recipe."""
-    from studio.pipelines.parts import animal_label
-
-    animal = animal_label(request.animal) if request.animal else "face"
-    return {"words": _words(request, candidate), "study": candidate.study, "animal": animal}
-
-
-def _facts(candidate: Candidate, recipe: Recipe) -> list[list[str]]:
-    height, width = candidate.image.shape[:2]
-    return [
-        ["Network", ", ".join(recipe.checkpoints)],
-        *describe(recipe),
-        ["Size", f"{width} by {height} px"],
-        ["Time", f"{1000 * candidate.seconds:.0f} ms"],
-    ]
-
-
-def _stage_item(request: DreamRequest, cell: StageCell, run: int) -> dict[str, Any]:
-    """A cell of the stages on the canvas; it is looked at only, the sheet is what is kept."""
-    from studio.pipelines.dream import STAGES
-
-    title = f"{_title(request, cell.index)}: {STAGES[cell.stage]}"
-    key = f"row-{cell.index}/{cell.stage}"
-    file = served(to_png(cell.image), f"{title}.png")
-    figures = {"originality": cell.originality, "score(Y)": cell.animal_score, "score(X)": cell.face_score}
-    words = [_word(f"{name} {value:.2f}", "", True) for name, value in figures.items() if value is not None]
-    return {
-        "id": f"sample-{key}", "key": key, "run": run, "title": title, "src": file, "file": file, "before": None,
-        "short": "" if cell.originality is None else f"{cell.originality:.2f}", "words": words, "study": None, "animal": request.animal, "facts": [], "recipe": "",
-    }  # fmt: skip
-
-
-def _about(result: StageResult) -> str:
-    from studio.pipelines.dream import ABOUT_ORIGINALITY
-
-    return ABOUT_ORIGINALITY if result.cells[0].originality is not None else ""
