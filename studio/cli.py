@@ -690,6 +690,42 @@ def _figure_table(results: Sequence[dict[str, Any]]) -> tuple[Sequence[str], lis
     return columns, [(r["animal"], *(f"{r[name]:.3f}" for name in names)) for r in results]
 
 
+@evaluate.command("ian")
+def evaluate_ian(
+    data: Annotated[Path | None, typer.Option(help="Folder of the data packs.", exists=True, file_okay=False)] = None,
+    samples: Annotated[int, typer.Option(min=2, help="Samples of each row; the animals share them.")] = 1000,
+    save: Annotated[bool, typer.Option("--save", help="Put the figures into the generators' cards.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure the generators and their cascades as Table 1 of IAN does, on the data packs."""
+    from studio.core.engine import Engine
+    from studio.pipelines.dream import list_generators
+    from studio.pipelines.parts import list_animals
+    from studio.train.evaluate import save_measures
+    from studio.train.evaluate_ian import evaluate_ian as measure
+
+    with Engine() as engine, step_bar("Reading the packs", quiet=as_json) as report:
+        generators = {info.label: info.cards for info in list_generators(engine)}
+        try:
+            table = measure(engine, generators, [info.card for info in list_animals(engine)], samples, data, report)
+        except FileNotFoundError as error:
+            raise ValueError(str(error)) from error
+        for model in table.models if save else ():
+            save_measures(engine.registry, model)
+    emit(table.to_dict(), as_json, _show_ian)
+
+
+def _show_ian(data: dict[str, Any]) -> None:
+    names = "score_x", "score_y", "score", "error_x", "error_y", "error"
+    rows = [(row["name"], *(f"{row[name]:.2f}" for name in names)) for row in data["rows"]]
+    columns = "model", "score(X)", "score(Y)", "avg", "err(X)", "err(Y)", "avg"
+    print_table(f"Table 1 in percent, on {', '.join(data['animals'])}", columns, rows)
+    figures = [name for name in data["distances"][0] if name != "name"]
+    print_table("Faces as a set", ("model", *figures), [[row["name"], *map(row.get, figures)] for row in data["distances"]])
+    claims = [(name.replace("_", " "), "holds" if claim["holds"] else "fails") for name, claim in data["claims"].items()]
+    print_table("Claims", ("claim", ""), claims)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def train(context: typer.Context, as_json: Json = False) -> int:
     """Train networks; `train --help` lists the options, `train` alone the recipes."""
