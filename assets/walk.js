@@ -54,6 +54,8 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
         make("div", { className: "frame" }), make("figcaption"));
       node.dataset.id = face.id;
       setPicture(node.children[0], link(face.src), `${face.name}, the photo`);
+      node.classList.toggle("exact", Boolean(face.exact)); // a dream is what it was: once is enough
+      node.children[0].hidden = Boolean(face.exact);
       setPicture(node.children[1], link(face.found), `${face.name}, found`);
       node.children[1].classList.toggle("waiting", !face.found);
       node.children[2].replaceChildren(make("span", { className: "cell-name", textContent: face.name }),

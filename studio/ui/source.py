@@ -81,6 +81,9 @@ class PhotoSource:
         slots = self.table(desk).slots
         own = any(not slot.is_sample for slot in slots)
         offered = () if own and not self.mixes else self.samples()  # one's own photos need the room
+        if self.mixes:
+            used = {slot.name for slot in slots if slot.is_sample}
+            offered = [sample for sample in offered if sample.title not in used]
         samples = [{"name": one.name, "title": one.title, "src": sample_preview(one.data, one.name)} for one in offered]
         return {"photos": [_photo_row(slot) for slot in slots], "samples": samples, "note": said}
 
@@ -353,6 +356,8 @@ def _photo_row(slot: Slot) -> dict[str, Any]:
 
 
 def _photo_words(slot: Slot) -> str:
+    if slot.recipe and slot.choice == "centre":
+        return "made here"
     if slot.choice == "centre":
         return "its centre is used"
     if isinstance(slot.choice, tuple):

@@ -86,7 +86,7 @@ def test_four_faces_make_a_square_to_look_around_in(visit):
     page = visitor.page
     turn_to(visitor)
     for number in (2, 3):
-        page.locator("#tab-manifold .sample").nth(number).click()
+        page.locator("#tab-manifold .sample").first.click()
         page.wait_for_function(f"document.querySelectorAll('#tab-manifold .person').length === {number + 1}")
     make(visitor)
     page.wait_for_selector(".walk-field:not([hidden])")

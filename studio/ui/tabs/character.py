@@ -18,7 +18,7 @@ from studio.core.checkpoints import CheckpointError
 from studio.core.gallery import Gallery, GalleryError
 from studio.core.images import Photo, to_png
 from studio.core.recipe import Recipe
-from studio.ui.delivery import Offer, Parcel, missing_networks, no_such_tab
+from studio.ui.delivery import Offer, Parcel, missing_networks
 from studio.ui.parts import (
     ASSETS,
     EMPTY_SHEET,
@@ -254,7 +254,7 @@ class CharacterTab:
     def _restore(self, desk: Desk, recipe: Recipe) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The controls as the recipe says; its photos if they are at hand."""
         if (recipe.tab, recipe.verb) != (self.id, "translate"):
-            return (gr.skip(),) * 3, note(no_such_tab(recipe), True)
+            return (gr.skip(),) * 3, note(f"This picture was made on the tab {recipe.tab}: turn there and drop it again.", True)
         try:
             missing = self._photos.restore(desk, recipe)
         except ValueError as error:

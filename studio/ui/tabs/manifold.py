@@ -661,6 +661,7 @@ def _show_found(walk: Walk, index: int, inversion: Inversion) -> None:
         "found": served(to_png(inversion.image, inversion.recipe), "found.png"),
         "words": near.words[0],
         "figure": "" if near.psnr is None else f"{near.psnr:.1f} dB",
+        "exact": near.psnr is None,
         "facts": _likeness(inversion),
         "study": inversion.study,
     }
@@ -696,7 +697,9 @@ def _show_cell(walk: Walk, row: int, column: int, image: np.ndarray) -> None:
 
 def _row_words(result: TraverseResult) -> list[dict[str, Any]]:
     jump = "" if result.evenness is None else f"the largest step is {result.evenness:.1f} times the mean one"
-    words = [{"text": text, "figure": jump, "good": "jump" not in text} for text in result.rows[0].words]
+    found, *even = result.rows[0].words
+    words = [{"text": found, "figure": "", "good": " all " in found}]
+    words += [{"text": text, "figure": jump, "good": "jump" not in text} for text in even]
     animals = [{"text": text, "figure": "", "good": not text.startswith("0 ")} for row in result.rows[1:] for text in row.words]
     return words + animals
 
