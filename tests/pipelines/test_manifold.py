@@ -6,9 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from skimage import data
 
+from studio.core.engine import Engine
 from studio.core.faces import FaceError
+from studio.core.images import Photo
 from studio.core.recipe import Recipe
+from studio.core.registry import default_registry
 from studio.pipelines import dream, manifold, photos
 from studio.pipelines.manifold import (
     BETWEEN,
@@ -321,3 +325,37 @@ def test_a_recipe_of_another_tab_or_without_its_photo_is_refused(engine):
 def test_known_faces_come_before_the_first_frame(engine):
     kinds = [type(step) for step in traverse(engine, TraverseRequest(TWO)) if isinstance(step, Inversion | Cell)]
     assert kinds == [Inversion] * 2 + [Cell] * 9
+
+
+# --- the networks that are shipped ------------------------------------------------------------------------------------
+
+SHIPPED = list_generators(default_registry())
+
+
+@pytest.fixture(scope="module")
+def studio():
+    with Engine() as engine:
+        yield engine
+
+
+def sitter(name: str, rgb: np.ndarray, eyes) -> tuple[Photo, photos.FaceChoice]:
+    return Photo(rgb, name[0] * 64, name), photos.FaceChoice(eyes=eyes)
+
+
+@pytest.mark.parametrize("generator", SHIPPED)
+def test_a_shipped_generator_finds_a_face_and_walks_to_its_mirror_image(studio, generator):
+    width, ((left, y), (right, z)) = 512, ((204.5, 101.5), (247.5, 104.0))
+    eileen = sitter("a.png", data.astronaut(), ((left, y), (right, z)))
+    mirrored = sitter("b.png", data.astronaut()[:, ::-1].copy(), ((width - right, z), (width - left, y)))
+    both, faces = zip(eileen, mirrored, strict=True)
+    request = InvertRequest(both, generator, steps=20, faces=faces)
+    guess = last(invert(studio, replace(request, steps=0))).inversions
+    result = last(traverse(studio, TraverseRequest(request, frames=5)))
+    for first, found in zip(guess, result.inversions, strict=True):
+        assert found.likeness.psnr >= first.likeness.psnr > 10
+        assert generator == "began" or found.likeness.psnr > first.likeness.psnr + 1
+    for image, inversion in zip((result.rows[0].images[0], result.rows[0].images[-1]), result.inversions, strict=True):
+        np.testing.assert_array_equal(image, inversion.image)
+    assert result.evenness < manifold.EVEN
+    again = last(invert(studio, replace(request, photos=both[1:], faces=faces[1:])))
+    np.testing.assert_array_equal(again.inversions[0].code, result.inversions[1].code)
