@@ -52,11 +52,10 @@ class BankTrainer(Trainer):
         features = [self._look(images) for images in learnt]
         together = torch.cat(features)
         principal = PCA(SIZE, random_state=0).fit(together.numpy())
-        self.bank.mean.copy_(torch.as_tensor(principal.mean_))
-        self.bank.components.copy_(torch.as_tensor(principal.components_))
-        self.bank.codes.copy_((together - self.bank.mean) @ self.bank.components.T)
         # Rounded now, as they will be stored, so that a learnt picture's distance is that of the shipped bank.
-        self.bank.codes.copy_(self.bank.codes.half())
+        self.bank.mean.copy_(torch.as_tensor(principal.mean_).half())
+        self.bank.components.copy_(torch.as_tensor(principal.components_).half())
+        self.bank.codes.copy_(((together - self.bank.mean) @ self.bank.components.T).half())
         units, start = [], 0
         for images, new in zip(learnt, self.new, strict=True):
             codes = self.bank.codes[start : start + len(images)]
@@ -77,9 +76,9 @@ class BankTrainer(Trainer):
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, Any]:
-        """Medians of new faces, of new animals, and of new faces a little moved, dimmed and mirrored."""
+        """Medians of new faces, of new animals, and of learnt faces as they are, a little moved and mirrored."""
         learnt, _ = read_faces(SIZE, self.settings.data, MODEL_PARTS)
-        known = learnt[:: len(learnt) // 500]
+        known = learnt[:: max(1, len(learnt) // 500)]
         shifted = torch.roll(known, 1, 3)
         return {
             "new_faces": round(float(self._originality(self.new[0]).median()), 3),
@@ -92,7 +91,7 @@ class BankTrainer(Trainer):
     def grid(self) -> Image.Image:
         """New faces from the least to the most original: what the figure means, for who trains."""
         order = self._originality(self.new[0]).argsort()
-        return tile(list(to_unit(self.new[0][order[:: len(order) // 60]][:60]).split(12)))
+        return tile(list(to_unit(self.new[0][order[:: max(1, len(order) // 60)]][:60]).split(12)))
 
     def export(self, measures: dict[str, Any]) -> None:
         own = {name: getattr(self.bank, name) for name in ("mean", "components", "codes", "unit")}

@@ -43,7 +43,7 @@ class BEGANTrainer(FacesTrainer):
         return self.uniform(count, LATENT)
 
     def show(self, latents: Tensor) -> Tensor:
-        return self.ema["generator"](latents)
+        return self.ema["generator"](latents).clamp(-1, 1)
 
     def schedule(self) -> None:
         rate = max(LEAST_RATE, RATE * 0.5 ** (self.images // HALVE_AFTER))

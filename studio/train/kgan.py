@@ -181,6 +181,10 @@ class KGANTrainer(FacesTrainer):
         return {name: tensor.float() for name, tensor in load_file(self._exported(".safetensors")).items()}
 
     def _base(self) -> dict[str, str]:
+        """What the card says of the base. Raises ``ValueError`` if that was exported anew since this run began."""
+        own = self.ema["generator"].state_dict()
+        if any(not torch.equal(own[name].cpu().half(), tensor.half()) for name, tensor in self.base_tensors().items()):
+            raise ValueError(f"{self.name} began on an earlier {self.family}-{self.size}: move its folder away, train it anew.")
         card = json.loads(self._exported(".json").read_text())
         return {"id": card["id"], "sha256": card["sha256"]}
 

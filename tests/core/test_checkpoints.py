@@ -146,7 +146,12 @@ def test_a_card_is_loaded_with_its_bases_tensors(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "changes", "state"),
-    [(GOOD[:-1], {}, "damaged"), (None, {}, "missing"), (None, {"hub": HUB}, "remote"), (GOOD, {"config": {"width": 5}}, "misfit")],
+    [
+        (GOOD[:-1], {}, "damaged"),
+        (None, {}, "missing"),
+        (None, {"hub": HUB}, "remote"),
+        (GOOD, {"config": {"width": 5}}, "misfit"),
+    ],
 )
 def test_a_card_is_as_its_base_is(tmp_path, content, changes, state):
     store, base, kin = with_kin(tmp_path, content, **changes)
