@@ -73,7 +73,7 @@ class Neighbours:
 
 
 def choose_k(features: np.ndarray, queries: np.ndarray) -> tuple[int, dict[int, float]]:
-    """The smallest K whose neighbours cover enough of the set (appendix E), else the largest; and the share each K covers."""
+    """The smallest K above 1 whose neighbours cover enough of the set (appendix E), else the largest; each K's share."""
     shares = {}
     for k in NEIGHBOURS:
         neighbours = Neighbours(features)
