@@ -9,6 +9,7 @@ training pictures, whose err is 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -330,7 +331,8 @@ class _Evaluation:
         error_y = np.zeros(meant.shape)
         for column, pictures in enumerate(self.pictures_of):
             error_y[meant[:, column], column] = pictures.error(images[meant[:, column]])
-        found = np.array([has_face(image) for image in images])
+        with ThreadPoolExecutor() as threads:  # OpenCV lets go of the interpreter while it looks
+            found = np.array(list(threads.map(has_face, images)))
         chances = answer.probabilities[:, self.places]
         return _Seen(images, meant, found, chances, answer.embedding, self.faces.error(images), error_y)
 
