@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from PIL import Image
 
@@ -9,6 +11,7 @@ from studio.core.recipe import Recipe
 from tests.browser.conftest import DESKTOP, PHONE, Visitor, running_studio
 from tests.browser.test_character import fits, save
 from tests.browser.test_gallery import look_at, paste, wait_for_strip
+from tests.browser.test_manifold import PLAYS
 
 SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 CELLS = "#dream-stage figure.cell"
@@ -209,6 +212,7 @@ def test_stop_keeps_what_is_there(visit):
     page.fill("#count input[type=number]", "64")
     page.keyboard.press("Tab")
     page.click("#dream-make")
+    page.wait_for_function("document.querySelectorAll('#dream-stage figure.cell').length === 64")
     page.wait_for_function("document.querySelectorAll('#dream-stage figure.cell .frame img').length > 1")
     page.keyboard.press("Escape")
     page.wait_for_selector("#dream-stage progress:not(.busy)", state="attached")
@@ -252,3 +256,22 @@ def test_fingers_find_everything_on_a_phone(visit):
     )
     assert small == []
     assert fits(visitor)
+
+
+def test_two_dreams_become_a_walk_and_its_film_plays(visit, tmp_path):
+    visitor = visit()
+    page = visitor.page
+    turn_to_dream(visitor)
+    for place in (2, 9):
+        page.click("[data-tab=character]")
+        page.locator(f"{CELLS} .frame").nth(place).click()
+        page.click(".send:visible >> text=Walk from this face in Manifold")
+        page.wait_for_function(f"document.querySelector('#tab-manifold').textContent.includes('Dream 0.{place + 1}')")
+    while page.locator("#walk-animals input:checked").count():
+        page.locator("#walk-animals input:checked").first.uncheck(force=True)
+    page.click("#walk-make")
+    page.wait_for_selector(".drawn-walk progress.busy", state="attached")
+    page.wait_for_selector(".drawn-walk progress:not(.busy)", state="attached")
+    film = save(visitor, lambda: page.click(".save-mp4"), tmp_path)
+    played = page.evaluate(PLAYS, base64.b64encode(film.read_bytes()).decode())
+    assert played["ready"] >= 3 and played["seconds"] > 0.5 and played["width"] >= 64
