@@ -46,19 +46,15 @@ class FeatureDiscriminator(nn.Module):
     Args:
         trunk: frozen; kept out of the state, since its file has it.
         size: pictures are resized to this side in px first.
-        kernel: of the first convolution over the two maps; 1 judges every place alone.
     """
 
     widths = (256, 512, 512)
 
-    def __init__(self, trunk: MobileNet, domains: int = 1, size: int = 96, hidden: int = 64, kernel: int = 1):
+    def __init__(self, trunk: MobileNet, domains: int = 1, size: int = 96, hidden: int = 64):
         super().__init__()
         self._trunk = (trunk.requires_grad_(False),)  # a tuple hides it from state_dict
         self.size = size
-        kernels = (kernel, kernel, 1)
-        self.bodies = nn.ModuleList(
-            spectral_norm(nn.Conv2d(w, hidden, k, padding=k // 2)) for w, k in zip(self.widths, kernels, strict=True)
-        )
+        self.bodies = nn.ModuleList(spectral_norm(nn.Conv2d(w, hidden, 1)) for w in self.widths)
         self.heads = nn.ModuleList(nn.Conv2d(hidden, domains, 1) for _ in self.widths)
 
     def forward(self, image: Tensor) -> list[Tensor]:

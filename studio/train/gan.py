@@ -15,7 +15,7 @@ from torch import Tensor
 from studio.metrics.kid import kid
 from studio.models import dcgan, stylegan
 from studio.train.augment import diff_augment
-from studio.train.critics import FeatureDiscriminator, imagenet_trunk
+from studio.train.critics import imagenet_trunk
 from studio.train.data import HEAD, MODEL_PARTS, VALIDATION_PARTS, Sampler, part, read_pack, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.loop import Settings, Trainer, tile, unwrap
@@ -48,19 +48,6 @@ def logistic(answers: list[Tensor], sign: float) -> Tensor:
     With sign 1 for made pictures it is their generator's, the one that does not saturate.
     """
     return torch.stack([F.softplus(-sign * answer.float()).mean() for answer in answers]).mean()
-
-
-def hinge(answers: list[Tensor], sign: float) -> Tensor:
-    """Hinge loss of a critic (Miyato et al. 2018, eq. 16): answers to real pictures (``sign`` 1) or made ones (-1).
-
-    ``answers`` holds logits (B, ...) of each scale, which count the same.
-    """
-    return torch.stack([F.relu(1 - sign * answer.float()).mean() for answer in answers]).mean()
-
-
-def fooled(answers: list[Tensor]) -> Tensor:
-    """Loss of a generator whose pictures were answered so (eq. 17 there)."""
-    return -torch.stack([answer.float().mean() for answer in answers]).mean()
 
 
 def pooled(trunk: torch.nn.Module, images: Tensor) -> Any:
@@ -114,32 +101,26 @@ class FacesTrainer(Trainer):
 
 
 class GANTrainer(FacesTrainer):
-    """A generator against one or several critics; all pictures pass DiffAugment.
-
-    Subclasses make ``generator`` and the critics named in ``weights``, each with its weight in the generator's loss: DCGAN's
-    "critic" with the logistic loss it was published with, "feature" with the hinge loss of Projected GANs.
-    """
+    """A "generator" against a "critic" with the logistic loss; all pictures pass DiffAugment. Subclasses make both."""
 
     policy = "translation"
-    weights: Mapping[str, float]
-    rates: Mapping[str, float] = MappingProxyType({"generator": 2e-4, "critics": 4e-4})
+    rates: Mapping[str, float] = MappingProxyType({"generator": 2e-4, "critic": 2e-4})
 
     def __init__(self, settings: Settings, name: str, size: int):
         super().__init__(settings, name, size)
         if self.device.type == "cuda":  # which small batches would leave idle
             self.images_per_step *= GPU_BATCHES
         self.networks = self.build()
-        critics = [p for critic in self.weights for p in self.networks[critic].parameters()]
         self.optimisers = {
-            "generator": torch.optim.Adam(self.networks["generator"].parameters(), self.rates["generator"], betas=(0.5, 0.99)),
-            "critics": torch.optim.Adam(critics, self.rates["critics"], betas=(0.5, 0.99)),
+            name: torch.optim.Adam([p for p in self.networks[name].parameters() if p.requires_grad], rate, betas=(0.5, 0.99))
+            for name, rate in self.rates.items()
         }
         self.ready("generator")
         self.shown = self.latents(60)
 
     @abstractmethod
     def build(self) -> dict[str, torch.nn.Module]:
-        """The networks: "generator" and each critic."""
+        """The networks: "generator", "critic" and what else has one of the ``rates``."""
 
     def make(self, latents: Tensor) -> Tensor:
         """Pictures of the network in training, (B, 3, S, S)."""
@@ -151,30 +132,18 @@ class GANTrainer(FacesTrainer):
     def step(self) -> dict[str, Tensor]:
         real = self.sampler.draw(0, self.images_per_step)
         made = self.make(self.latents(self.images_per_step))
-        answers = self._answers(made)
-        losses = {f"gan_{name}": weight * self.generator_loss(name, answers[name]) for name, weight in self.weights.items()}
+        losses = {"gan": logistic(self._answers(made), 1)}
         self.optimisers["generator"].zero_grad()
-        self.fabric.backward(sum(losses.values()))
+        self.fabric.backward(losses["gan"])
         self.optimisers["generator"].step()
-        real_answers, made_answers = self._answers(real), self._answers(made.detach())
-        losses |= {f"critic_{name}": self.critic_loss(name, real_answers[name], made_answers[name]) for name in self.weights}
-        self.optimisers["critics"].zero_grad()
-        self.fabric.backward(sum(losses[f"critic_{name}"] for name in self.weights))
-        self.optimisers["critics"].step()
+        losses["critic"] = logistic(self._answers(real), 1) + logistic(self._answers(made.detach()), -1)
+        self.optimisers["critic"].zero_grad()
+        self.fabric.backward(losses["critic"])
+        self.optimisers["critic"].step()
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def generator_loss(self, critic: str, made: list[Tensor]) -> Tensor:
-        """From a critic's answers to made pictures."""
-        return fooled(made) if critic == "feature" else logistic(made, 1)
-
-    def critic_loss(self, critic: str, real: list[Tensor], made: list[Tensor]) -> Tensor:
-        """From a critic's answers to real and to made pictures."""
-        loss = hinge if critic == "feature" else logistic
-        return loss(real, 1) + loss(made, -1)
-
-    def _answers(self, images: Tensor) -> dict[str, list[Tensor]]:
-        augmented = diff_augment(images, self.policy)
-        return {name: self.networks[name](augmented) for name in self.weights}
+    def _answers(self, images: Tensor) -> list[Tensor]:
+        return self.networks["critic"](diff_augment(images, self.policy))
 
     @torch.no_grad()
     def grid(self) -> Image.Image:
@@ -186,8 +155,6 @@ class DCGANTrainer(GANTrainer):
 
     images_per_step = 32
     ema_half_life = 5_000.0
-    rates = MappingProxyType({"generator": 2e-4, "critics": 2e-4})
-    weights = MappingProxyType({"critic": 1.0})
 
     def __init__(self, settings: Settings):
         super().__init__(settings, "dcgan-64", 64)
@@ -217,19 +184,19 @@ class DCGANTrainer(GANTrainer):
 
 
 class StyleGANTrainer(GANTrainer):
-    """``stylegan-64`` and ``-128``: DCGAN's critic and one over frozen ImageNet features (Projected GANs, Sauer et al. 2021).
+    """``stylegan-64`` and ``-128``: against DCGAN's critic, with an encoder.
 
-    An encoder learns with it (after VAE/GAN, Larsen et al. 2016): the generator has to give real faces back from their latents,
-    whose posterior stays near the prior; for the first ``WARM_UP`` pictures it does nothing else. A critic over features alone
-    had all faces in one pose after 35,000 pictures; and a photo's inversion has where to start.
+    For the first ``WARM_UP`` pictures generator and encoder learn to give real faces back from latents whose posterior stays near
+    the prior (Kingma and Welling 2014), so that the critic meets faces of many poses from its first day. From then on only the
+    encoder is asked to: what critic and pixels want of a generator are two things. A critic over ImageNet features made faces
+    sooner, but all in one pose, or with frames around their eyes.
     """
 
     images_per_step = 32
     ema_half_life = 5_000.0
-    weights = MappingProxyType({"critic": 1.0, "feature": 0.5})
-    rates = MappingProxyType({"generator": 2e-3, "critics": 3e-4, "encoder": 1e-3})
+    rates = MappingProxyType({"generator": 1e-3, "critic": 2e-4, "encoder": 1e-3})
     mixing = 0.25  # share of pictures whose fine styles come from a second latent (Karras et al. 2019, section 3.1)
-    given_back = 0.25  # of the pictures of a step: those that the encoder sees besides
+    encode_every = 4  # steps, after the warm-up
 
     def __init__(self, settings: Settings, size: int):
         super().__init__(settings, f"stylegan-{size}", size)
@@ -237,17 +204,15 @@ class StyleGANTrainer(GANTrainer):
     def build(self) -> dict[str, torch.nn.Module]:
         self.trunk = imagenet_trunk(self.settings.data).requires_grad_(False).to(self.device)
         config = STYLEGAN[self.size]
+        encoder = stylegan.Encoder(self.size, config["latent"], config["mapping"])
+        encoder.mapping.requires_grad_(False)  # a copy of the generator's, put in when exported
         return {
             "generator": stylegan.Generator(**config),
-            "encoder": stylegan.Encoder(self.size, config["latent"], config["mapping"]),
-            "feature": FeatureDiscriminator(self.trunk, 1, self.size, kernel=3),
+            "encoder": encoder,
             "critic": dcgan.Discriminator(resolution=self.size),
         }
 
     def ready(self, *averaged: str) -> None:
-        self.networks["encoder"].mapping.requires_grad_(False)  # a copy of the generator's, put in when exported
-        learning = [p for p in self.networks["encoder"].parameters() if p.requires_grad]
-        self.optimisers["encoder"] = torch.optim.Adam(learning, self.rates["encoder"], betas=(0.5, 0.99))
         super().ready(*averaged, "encoder")
         for method in ("map", "synthesise"):
             self.networks["generator"].mark_forward_method(method)
@@ -268,12 +233,15 @@ class StyleGANTrainer(GANTrainer):
         return network.synthesise(torch.lerp(own.unsqueeze(1), other.unsqueeze(1), late.unsqueeze(2).to(own.dtype)))
 
     def step(self) -> dict[str, Tensor]:
-        if self.images < WARM_UP:
-            return self._give_back(self.sampler.draw(0, self.images_per_step))
-        return super().step() | self._give_back(self.sampler.draw(0, round(self.given_back * self.images_per_step)))
+        warm = self.images >= WARM_UP
+        losses = super().step() if warm else {}
+        if warm and self.steps % self.encode_every:
+            return losses
+        learners = ("encoder",) if warm else ("encoder", "generator")
+        return losses | self._give_back(self.sampler.draw(0, self.images_per_step), learners)
 
-    def _give_back(self, photos: Tensor) -> dict[str, Tensor]:
-        """One step of encoder and generator on what they make of photos."""
+    def _give_back(self, photos: Tensor, learners: tuple[str, ...]) -> dict[str, Tensor]:
+        """One step of the learners on what encoder and generator make of photos."""
         mean, log_variance = self.networks["encoder"].posterior(photos)
         mean, log_variance = mean.float(), log_variance.float().clamp(-8, 4)
         noise = torch.randn(mean.shape, generator=self.generator, device=self.device)
@@ -285,10 +253,10 @@ class StyleGANTrainer(GANTrainer):
             "perceptual": LAMBDA_PERCEPTUAL * self._perceptual(made, photos),
             "kl": LAMBDA_KL * 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean(),
         }
-        for name in ("generator", "encoder"):
+        for name in learners:
             self.optimisers[name].zero_grad()
         self.fabric.backward(sum(losses.values()))
-        for name in ("generator", "encoder"):
+        for name in learners:
             self.optimisers[name].step()
         return {name: loss.detach() for name, loss in losses.items()}
 
