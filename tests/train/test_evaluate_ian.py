@@ -218,7 +218,23 @@ def test_every_generator_of_the_table_gets_its_figures_and_the_weak_ones_their_r
     row = next(row for row in table.rows if row.name == "K-DCGAN+Cyc")
     assert lion.measures["samples"] == 5
     assert lion.measures["cascade_animal_score"] == round(row.by_animal["lion"]["score_y"], 4)
-    assert dcgan.study == "a face is found in only 0% of its pictures" and not cards.card("k-dcgan-panda-16").measures
+    assert lion.study == "a face is found in only 0% of its pictures" and not cards.card("k-dcgan-panda-16").measures
+
+
+@pytest.mark.parametrize(
+    ("found", "kid_identity", "study"),
+    [
+        (0.5, 500, None),
+        (0.4, 0, "a face is found in only 40% of its pictures"),
+        (0.9, 501, "as a set its faces are far from photographs"),
+        (0.1, 900, "a face is found in only 10% of its pictures and as a set its faces are far from photographs"),
+    ],
+)
+def test_a_generator_is_a_study_for_reasons(found, kid_identity, study):
+    figures = {"score_x": found, "score_y": 0.1, "error_x": 0.4, "error_y": 0.5}
+    row = module.Row("DCGAN", 10, **figures, copies=0.0, by_animal={"lion": figures})
+    floor, distance = (module.Distance(name, far, 1, 1, 1, 1, 1) for name, far in (("real", 0), ("DCGAN", kid_identity)))
+    assert module._plain(row, sampler("dcgan"), floor, distance).study() == study
 
 
 def test_the_command_prints_json_alone_and_saves_when_told(engine, packs, capsys, monkeypatch):
