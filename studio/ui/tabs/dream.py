@@ -184,7 +184,7 @@ class Dreams:
         animal = animal if animal in animals else next(iter(animals))
         return (
             _hint(info, animal),
-            gr.Radio(choices=[(label, name) for name, label in animals.items()], value=animal, visible=len(animals) > 1),
+            gr.Radio(choices=[(label, name) for name, label in animals.items()], value=animal),
             gr.update(visible=animal in self._translated()),
             gr.update(visible=bool(info.animals)),
             gr.update(visible=name == "flagship"),
@@ -254,8 +254,11 @@ class Dreams:
             room, request = _room(desk), self._request(desk, *given)
             if room.wanted_verb == "stages" and room.wanted and replace(request, ancestry=room.wanted.ancestry) == room.wanted:
                 return self._show_stages(desk, engine, request, room.wanted.count)
-            info = self._info(request.generator)
-            return self._dream(desk, engine, Step(request, f"{info.label if info else request.generator}, {step_label(request)}"))
+            step = room.here
+            if step is None or (step.verb, step.request) != ("dream", request):  # the same once more is no new step
+                info = self._info(request.generator)
+                step = Step(request, f"{info.label if info else request.generator}, {step_label(request)}")
+            return self._dream(desk, engine, step)
 
         yield from self._guarded(desk, start)
 
