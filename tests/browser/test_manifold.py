@@ -75,7 +75,7 @@ def test_from_two_faces_to_a_film_that_plays(visit, tmp_path, viewport, name):
     page.wait_for_function("document.querySelectorAll('.strip-cell').length === 2")
     assert fits(visitor)
     small = page.eval_on_selector_all(
-        "#tab-manifold :is(.quiet, .icon, .make-button, .stop-button)",
+        "#tab-manifold button:is(.quiet, .icon, .make-button, .stop-button)",
         "nodes => nodes.filter((n) => n.offsetParent && n.getBoundingClientRect().height < 43).map((n) => n.textContent)",
     )
     assert small == []
