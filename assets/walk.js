@@ -47,6 +47,8 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
 
   // ---------------------------------------------------------------- faces and rows
 
+  const saidOf = (face) => [face.words, face.figure].filter(Boolean).join(" · ");
+
   function drawFaces() {
     const known = new Map([...faces.children].map((node) => [node.dataset.id, node]));
     faces.replaceChildren(...value.faces.map((face) => {
@@ -59,7 +61,7 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
       setPicture(node.children[1], link(face.found), `${face.name}, found`);
       node.children[1].classList.toggle("waiting", !face.found);
       node.children[2].replaceChildren(make("span", { className: "cell-name", textContent: face.name }),
-        make("span", { className: "hint", textContent: [face.words, face.figure].filter(Boolean).join(" · ") }));
+        make("span", { className: "hint", textContent: saidOf(face), title: saidOf(face) }));
       return node;
     }));
   }
@@ -138,9 +140,12 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
   function showFrame() {
     const node = rows.children[at.row];
     const image = node && node.children[at.step + 1] && node.children[at.step + 1].querySelector("img");
-    if (!image || !image.complete || !image.naturalWidth) return;
-    paint(large, image, 0, 0, image.naturalWidth);
-    caption.textContent = captionOf();
+    const sought = value.busy && value.faces.findIndex((face) => face.sought);
+    const preview = value.busy && sought >= 0 && faces.children[sought].children[1].querySelector("img");
+    const shown = image || preview;
+    if (!shown || !shown.complete || !shown.naturalWidth) return;
+    paint(large, shown, 0, 0, shown.naturalWidth);
+    caption.textContent = image ? captionOf() : `${value.faces[sought].name}, being found`;
   }
 
   function captionOf() {
@@ -238,6 +243,8 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
     drawRows();
     if (value.run !== run) {
       setPlaying(false);
+      large.getContext("2d").clearRect(0, 0, large.width, large.height); // what it showed belongs to the walk before
+      caption.textContent = "";
       Object.assign(at, { step: 0, row: Math.min(at.row, Math.max(value.rows.length - 1, 0)), point: null });
       if (value.busy && narrow() && run >= 0) root.scrollIntoView({ behavior: "smooth" });
       run = value.run;

@@ -109,7 +109,7 @@ def test_stop_while_a_photo_is_found_and_it_can_be_made_again(visit, astronaut):
     page.locator("#walk-steps input[type=number]").fill("300")
     page.locator("#walk-steps input[type=number]").press("Tab")
     page.click("#walk-make")
-    page.wait_for_selector(".walk-face:nth-child(2) .frame:nth-child(2) img")
+    page.wait_for_function("document.querySelector('.walk-faces').textContent.includes('being found')")
     visitor.picture("being-found")
     page.keyboard.press("Escape")
     page.wait_for_selector(".drawn-walk progress:not(.busy)", state="attached")

@@ -189,14 +189,15 @@ class ManifoldTab:
 
     def warm_up(self, engine: Engine) -> None:
         """Dreams up the sample faces and walks between two of them, once for all visitors."""
-        from studio.pipelines.manifold import InvertRequest, TraverseRequest, film, list_generators, traverse
+        from studio.pipelines.manifold import InvertRequest, TraverseRequest, film, traverse
 
         with self._first_visit_lock:
-            if self._first_visit is None and "flagship" in list_generators(engine):
-                self._samples = (*_dreamt_samples(engine), ASTRONAUT)
+            if self._first_visit is None and self._generators():
+                generator, *_ = self._generators()
+                self._samples = (*_dreamt_samples(engine, generator), ASTRONAUT)
                 slots = [sample.slot() for sample in self._samples[:2]]
                 photos, chosen = tuple(slot.photo() for slot in slots), face_choices(Table(slots), engine)
-                faces = InvertRequest(photos, faces=chosen, dreams=_dreams(slots))
+                faces = InvertRequest(photos, generator, faces=chosen, dreams=_dreams(slots))
                 *_, result = traverse(engine, TraverseRequest(faces, animals=self._first_animals()))
                 *_, filmed = film(engine, result)
                 self._first_visit = slots, result, filmed
@@ -565,11 +566,12 @@ def _walk(desk: Desk) -> Walk:
     return desk.tables.setdefault("manifold", Walk())
 
 
-def _dreamt_samples(engine: Engine) -> list[Sample]:
-    """Faces that never were, of the studio's own flagship; the same file each time, so that recipes find them again."""
+def _dreamt_samples(engine: Engine, generator: str) -> list[Sample]:
+    """Faces that never were, of one of the studio's own generators; the same files each time, so that recipes find them again."""
     from studio.pipelines.dream import Candidate, DreamRequest, dream
 
-    dreamt = [step for step in dream(engine, DreamRequest(count=SAMPLES, seed=SAMPLE_SEED)) if isinstance(step, Candidate)]
+    request = DreamRequest(generator, count=SAMPLES, seed=SAMPLE_SEED)
+    dreamt = [step for step in dream(engine, request) if isinstance(step, Candidate)]
     samples = []
     for number, candidate in enumerate(dreamt, 1):
         recipe = candidate.recipe.model_copy(update={"created": datetime(2026, 1, 1, tzinfo=UTC)})
@@ -650,7 +652,8 @@ def _new_value(walk: Walk, faces: InvertRequest, request: TraverseRequest | None
 
 
 def _show_preview(walk: Walk, index: int, step: Preview) -> None:
-    face = {"found": served(to_png(step.image), "preview.png"), "words": "being found…", "figure": f"{step.psnr:.1f} dB"}
+    found = served(to_png(step.image), "preview.png")
+    face = {"found": found, "words": "being found…", "figure": f"{step.psnr:.1f} dB", "sought": True}
     _change_face(walk, index, face)
     walk.value |= {**progress(step), "message": f"Finding {walk.value['faces'][index]['name']}, {step.done} of {step.total}"}
 
@@ -662,6 +665,7 @@ def _show_found(walk: Walk, index: int, inversion: Inversion) -> None:
         "words": near.words[0],
         "figure": "" if near.psnr is None else f"{near.psnr:.1f} dB",
         "exact": near.psnr is None,
+        "sought": False,
         "facts": _likeness(inversion),
         "study": inversion.study,
     }
