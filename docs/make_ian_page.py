@@ -126,8 +126,9 @@ def distances(figures: Mapping[str, Any]) -> str:
     for row in figures["distances"]:
         name = "photographs learnt from" if row["name"] == "real" else row["name"]
         kids = [f"{row[f'kid_{f}']:.1f} ± {row[f'kid_{f}_std']:.1f}" for f in ("identity", "animal")]
-        rows.append([name, kids[0], f"{row['fid_identity']:.1f}", kids[1], f"{row['fid_animal']:.1f}"])
-    return markdown(("to new photographs", "KID, identity", "FID, identity", "KID, animal judge", "FID, animal judge"), rows)
+        rows.append([name, kids[0], f"{row['fid_identity']:.1f}", kids[1], f"{row['fid_animal']:.1f}", f"{row['likeness']:.2f}"])
+    heads = "to new photographs", "KID, identity", "FID, identity", "KID, animal judge", "FID, animal judge", "likeness"
+    return markdown(heads, rows)
 
 
 def claims(figures: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from studio.core.registry import Card
 from studio.metrics.class_score import ANIMAL_JUDGE
 from studio.metrics.face_score import has_face
 from studio.metrics.fid import frechet_distance
-from studio.metrics.identity import embed_heads
+from studio.metrics.identity import IDENTITY_JUDGE, embed_heads
 from studio.metrics.kid import kid
 from studio.metrics.nearest import TrainingPictures
 from studio.models.dcgan import LATENT
@@ -42,10 +42,12 @@ GAIN = 0.30
 # A sample that is nearer to a training picture than this share of what new photographs are on average is a copy of it.
 COPY = 0.5
 
-# A generator is a study if fewer of its samples hold a face; one of plain faces also if they are further from new photographs
-# (KID x 1000, identity judge). Photographs are at 0, a single face for everybody would be at several thousand.
+# A generator is a study if fewer of its samples hold a face, if any two of them are one person to the judge (by the mean cosine
+# and what few strangers reach), and, where it makes plain faces, if they are further from new photographs (KID x 1000, identity
+# judge; photographs are at 0, a single face for everybody would be at several thousand).
 FACES_FOUND, FAR = 0.5, 500.0
 FAR_WORDS = "as a set its faces are far from photographs"
+ALIKE_WORDS = "the identity judge takes its faces for one person"
 
 Report = Callable[[int, int, str], None]
 FIGURES = ("score_x", "score_y", "error_x", "error_y")
@@ -78,7 +80,8 @@ class Row:
 @dataclass(frozen=True)
 class Distance:
     """How far the faces of a generator are, as a set, from new photographs: KID x 1000 with its deviation over subsets, and FID,
-    on the features of the identity judge and on those of the animal judge."""
+    on the features of the identity judge and on those of the animal judge. ``likeness`` is the mean cosine of two of its faces,
+    as the identity judge sees them."""
 
     name: str
     kid_identity: float
@@ -87,6 +90,7 @@ class Distance:
     kid_animal: float
     kid_animal_std: float
     fid_animal: float
+    likeness: float
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, rounded to what the number of pictures supports."""
@@ -257,6 +261,7 @@ class _Evaluation:
             self.report(done, len(makers), name)
             self.seen[name] = self._see(*make())
         self.report(len(makers), len(makers), "Comparing")
+        self.who = {name: self._embed(self.seen[name].images) for name in self.generators}
         rows = {name: self._row(name, seen) for name, seen in self.seen.items()}
         floor, distances = self._distances()
         return Table(
@@ -356,12 +361,8 @@ class _Evaluation:
         learnt = self.real.learnt[picked]
         wanted = self._embed(self.real.new), self.seen["real(X)"].embedding
         floor = _distance("real", (self._embed(learnt), judged(self.engine, learnt).embedding), wanted)
-        distances = {}
-        for name, cards in self.generators.items():
-            if not _is_adapted(cards):
-                seen = self.seen[name]
-                distances[name] = _distance(name, (self._embed(seen.images), seen.embedding), wanted)
-        return floor, distances
+        plain = [name for name, cards in self.generators.items() if not _is_adapted(cards)]
+        return floor, {name: _distance(name, (self.who[name], self.seen[name].embedding), wanted) for name in plain}
 
     def _embed(self, images: np.ndarray) -> np.ndarray:
         """The identity judge's embeddings (N, E), their squares 1 on average: their kernel is (cosine + 1)^3."""
@@ -373,25 +374,28 @@ class _Evaluation:
         models = []
         for name, cards in self.generators.items():
             if _is_adapted(cards):
-                models += [self._adapted(rows[name], rows[name + CASCADE], card) for card in cards if self._in_table(card)]
+                models += [self._adapted(name, rows, card) for card in cards if card.domains[1] in self.animals]
             else:
-                models.append(_plain(rows[name], cards[0], floor, distances[name]))
+                models.append(_plain(rows[name], cards[0], floor, distances[name], self._strangers()))
         return models
 
-    def _in_table(self, card: Card) -> bool:
-        return card.domains[1] in self.animals
-
-    def _adapted(self, row: Row, cascade: Row, card: Card) -> ModelFigures:
+    def _adapted(self, name: str, rows: Mapping[str, Row], card: Card) -> ModelFigures:
+        """A K-GAN's, on the samples that are meant to be its animal."""
         animal = card.domains[1]
-        count = int(self._shared_out(self.samples)[:, self.animals.index(animal)].sum())
-        own, after = row.by_animal[animal], cascade.by_animal[animal]
-        figures = _for_card(count, own) | {
+        chosen = self._shared_out(self.samples)[:, self.animals.index(animal)]
+        own, after = rows[name].by_animal[animal], rows[name + CASCADE].by_animal[animal]
+        alike = likeness(self.who[name][chosen])
+        figures = _for_card(int(chosen.sum()), own, alike) | {
             "animal_score": own["score_y"],
             "animal_error": own["error_y"],
             "cascade_face_score": after["score_x"],
             "cascade_animal_score": after["score_y"],
         }
-        return ModelFigures(card.id, figures, _weakness(own["score_x"]))
+        return ModelFigures(card.id, figures, _weakness(own["score_x"], alike > self._strangers()))
+
+    def _strangers(self) -> float:
+        """The cosine that few pairs of strangers reach."""
+        return self.engine.registry.card(IDENTITY_JUDGE).measures.get("cosine_95_percent_of_strangers_below", 0.5)
 
     def _counts(self) -> dict[str, Any]:
         sets = zip(self.animals, self.real.learnt_animals, self.real.new_animals, strict=True)
@@ -446,21 +450,31 @@ def _paired_gain(first: _Seen, second: _Seen) -> tuple[float, float]:
     return float(differences.mean()), float(differences.std() / np.sqrt(len(differences)))
 
 
-def _plain(row: Row, card: Card, floor: Distance, distance: Distance) -> ModelFigures:
+def likeness(embedding: np.ndarray) -> float:
+    """The mean cosine over all pairs of N rows (N, E) of one length."""
+    count, square = len(embedding), np.square(embedding).sum() / len(embedding)
+    return float((np.square(embedding.sum(axis=0)).sum() / square - count) / (count * (count - 1)))
+
+
+def _plain(row: Row, card: Card, floor: Distance, distance: Distance, strangers: float) -> ModelFigures:
     values = next(iter(row.by_animal.values()))
-    figures = _for_card(row.samples, values) | {"copies": row.copies}
-    figures |= {name: value for name, value in distance.to_dict().items() if name != "name"}
-    figures |= {f"{name}_floor": value for name, value in floor.to_dict().items() if name != "name" and not name.endswith("_std")}
-    reasons = [_weakness(row.score_x), FAR_WORDS if distance.kid_identity > FAR else None]
-    return ModelFigures(card.id, figures, " and ".join(filter(None, reasons)) or None)
+    figures = _for_card(row.samples, values, distance.likeness) | {"copies": row.copies}
+    figures |= {name: value for name, value in distance.to_dict().items() if name.startswith(("kid", "fid"))}
+    floors = {f"{name}_floor": value for name, value in floor.to_dict().items() if name.startswith(("kid", "fid"))}
+    figures |= {name: value for name, value in floors.items() if "std" not in name}
+    study = _weakness(row.score_x, distance.likeness > strangers, distance.kid_identity > FAR)
+    return ModelFigures(card.id, figures, study)
 
 
-def _for_card(samples: int, values: Mapping[str, float]) -> dict[str, Any]:
-    return {"samples": samples, "face_score": values["score_x"], "face_error": values["error_x"]}
+def _for_card(samples: int, values: Mapping[str, float], alike: float) -> dict[str, Any]:
+    return {"samples": samples, "face_score": values["score_x"], "face_error": values["error_x"], "likeness": alike}
 
 
-def _weakness(face_score: float) -> str | None:
-    return None if face_score >= FACES_FOUND else f"a face is found in only {face_score:.0%} of its pictures"
+def _weakness(face_score: float, is_one_person: bool, is_far: bool = False) -> str | None:
+    """One reason, the plainest."""
+    if face_score < FACES_FOUND:
+        return f"a face is found in only {face_score:.0%} of its pictures"
+    return ALIKE_WORDS if is_one_person else FAR_WORDS if is_far else None
 
 
 def _distance(name: str, made: tuple[np.ndarray, np.ndarray], wanted: tuple[np.ndarray, np.ndarray]) -> Distance:
@@ -468,7 +482,7 @@ def _distance(name: str, made: tuple[np.ndarray, np.ndarray], wanted: tuple[np.n
     for ours, theirs in zip(made, wanted, strict=True):
         mean, deviation = kid(ours, theirs, SUBSETS, SUBSET_SIZE)
         figures += [1000 * mean, 1000 * deviation, frechet_distance(ours, theirs)]
-    return Distance(name, *figures)
+    return Distance(name, *figures, likeness(made[0]))
 
 
 def _noise(count: int) -> np.ndarray:

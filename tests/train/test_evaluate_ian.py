@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from studio.metrics.kid import kid
 from studio.train import evaluate_ian as module
 from studio.train.data import part
 from studio.train.evaluate import save_measures
-from studio.train.evaluate_ian import check_claims, evaluate_ian, sample
+from studio.train.evaluate_ian import check_claims, evaluate_ian, likeness, sample
 from tests.fakes import JUDGE, FakeEngine, sampler, translator
 
 WHO = Card("judge-identity", "judges", "judge", 8, "i.safetensors", "d" * 64, 1, "none", frame="face")
@@ -222,19 +223,26 @@ def test_every_generator_of_the_table_gets_its_figures_and_the_weak_ones_their_r
 
 
 @pytest.mark.parametrize(
-    ("found", "kid_identity", "study"),
+    ("found", "kid_identity", "alike", "study"),
     [
-        (0.5, 500, None),
-        (0.4, 0, "a face is found in only 40% of its pictures"),
-        (0.9, 501, "as a set its faces are far from photographs"),
-        (0.1, 900, "a face is found in only 10% of its pictures and as a set its faces are far from photographs"),
+        (0.5, 500, 0.5, None),
+        (0.4, 900, 0.9, "a face is found in only 40% of its pictures"),
+        (0.9, 501, 0.1, "as a set its faces are far from photographs"),
+        (0.9, 501, 0.6, "the identity judge takes its faces for one person"),
     ],
 )
-def test_a_generator_is_a_study_for_reasons(found, kid_identity, study):
+def test_a_generator_is_a_study_for_the_plainest_reason(found, kid_identity, alike, study):
     figures = {"score_x": found, "score_y": 0.1, "error_x": 0.4, "error_y": 0.5}
     row = module.Row("DCGAN", 10, **figures, copies=0.0, by_animal={"lion": figures})
-    floor, distance = (module.Distance(name, far, 1, 1, 1, 1, 1) for name, far in (("real", 0), ("DCGAN", kid_identity)))
-    assert module._plain(row, sampler("dcgan"), floor, distance).study() == study
+    floor, distance = (module.Distance("", far, 1, 1, 1, 1, 1, alike) for far in (0, kid_identity))
+    assert module._plain(row, sampler("dcgan"), floor, distance, 0.5).study() == study
+
+
+def test_likeness_is_the_mean_cosine_of_two_faces():
+    faces = np.random.default_rng(0).normal(size=(6, 4)) + 1
+    faces *= 3 / np.linalg.norm(faces, axis=1, keepdims=True)
+    pairs = [a @ b / 9 for a, b in combinations(faces, 2)]
+    assert likeness(faces) == pytest.approx(np.mean(pairs))
 
 
 def test_the_command_prints_json_alone_and_saves_when_told(engine, packs, capsys, monkeypatch):
