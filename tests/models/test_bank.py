@@ -47,7 +47,8 @@ def test_a_code_is_the_projection_of_features_on_four_places(bank):
 def test_originality_is_the_least_distance_in_each_codes_unit(bank, pictures):
     new = torch.rand(3, 3, 24, 24) * 2 - 1
     sides = [bank.encode(side).numpy() for side in (new, new.flip(3))]  # a mirror image of a learnt picture is a copy, too
-    distances = np.min([np.linalg.norm(codes[:, None] - bank.codes.numpy()[None], axis=2) for codes in sides], 0) / bank.unit.numpy()
+    distances = np.min([np.linalg.norm(codes[:, None] - bank.codes.numpy()[None], axis=2) for codes in sides], 0)
+    distances /= bank.unit.numpy()
     assert np.allclose(bank(new).numpy(), distances.min(1)[:, None], atol=1e-5)
     assert bank(new).min() > 0.01
 
