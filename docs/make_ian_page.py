@@ -1,4 +1,4 @@
-"""Fills docs/ian.md with figures and pictures: ``python -m studio evaluate ian --save --json | python docs/make_ian_page.py``.
+"""Fills docs/ian.md with figures and pictures: ``python -m studio evaluate ian --save --json | python -m docs.make_ian_page``.
 
 Everything between two marks of the page is written anew; the sentences around them stay. The pictures are made by the
 studio's own networks and by nothing else.
