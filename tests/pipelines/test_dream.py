@@ -501,7 +501,8 @@ def studio():
 def test_a_shipped_generator_dreams_of_faces_and_of_its_animal(studio, generator, animal):
     request = DreamRequest(generator, animal, count=8, seed=7)
     result = run(studio, request)
-    assert np.std([c.image for c in result.candidates], axis=0).mean() > 10, "all its faces are one"
+    least = 10 if result.candidates[0].study is None else 5  # of 255: a study may look like one person, not like one picture
+    assert np.std([c.image for c in result.candidates], axis=0).mean() > least, "all its faces are one"
     assert all(c.animal_score is None for c in result.candidates) == (animal is None)
     if animal is None and result.candidates[0].study is None:
         assert np.mean([c.face_score for c in result.candidates]) >= 0.5, "few of its faces are found: its card has to say why"
