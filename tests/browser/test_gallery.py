@@ -233,7 +233,7 @@ def test_a_recipe_that_no_studio_wrote_is_one_sentence_and_fetches_nothing(visit
     visitor = visit()
     paste(visitor, text)
     says(visitor, words)
-    assert visitor.page.locator(".person").count() == 1
+    assert visitor.page.locator(".person:visible").count() == 1
 
 
 def test_a_network_that_is_not_here_is_named(visit, tmp_path):
