@@ -8,6 +8,7 @@ photographs on which nothing was trained.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
@@ -37,15 +38,8 @@ class TrainingPictures:
 
     def distances(self, queries: np.ndarray) -> np.ndarray:
         """Euclidean distance of each of ``queries``, uint8 (N, S, S, 3), to its nearest picture, on pixels in [-1, 1]: (N,)."""
-        coarse, fine = _project(queries)
-        found = np.empty(len(queries))
-        for start in range(0, len(queries), CHUNK):
-            part = slice(start, start + CHUNK)
-            product = coarse[part] @ self._coarse.T
-            bounds = np.square(coarse[part]).sum(axis=1)[:, None] + self._squares - 2 * product
-            bounds += np.square(fine[part, None] - self._fine)
-            found[part] = [self._nearest(query, row) for query, row in zip(queries[part], bounds, strict=True)]
-        return found
+        with ThreadPoolExecutor() as threads:  # numpy lets go of the interpreter while it computes
+            return np.concatenate(list(threads.map(self._distances, _parts(queries))))
 
     def error(self, queries: np.ndarray) -> np.ndarray:
         """err of each of ``queries``, uint8 (N, S, S, 3): (N,)."""
@@ -57,6 +51,12 @@ class TrainingPictures:
         noise = np.random.default_rng(0).uniform(-1, 1, (NOISE, self.images[0].size)).astype(np.float32)
         sums = [_lengths(noise, part).sum() for part in _parts(self.images)]
         return float(sum(sums) / (NOISE * len(self.images)))
+
+    def _distances(self, queries: np.ndarray) -> np.ndarray:
+        coarse, fine = _project_part(queries)
+        bounds = np.square(coarse).sum(axis=1)[:, None] + self._squares - 2 * coarse @ self._coarse.T
+        bounds += np.square(fine[:, None] - self._fine)
+        return np.array([self._nearest(query, row) for query, row in zip(queries, bounds, strict=True)])
 
     def _nearest(self, query: np.ndarray, bounds: np.ndarray) -> float:
         """The exact distance. ``bounds`` (M,) are below the squared distances, so most pictures need no look."""
