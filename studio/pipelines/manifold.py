@@ -19,8 +19,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from studio.core.faces import FRAME_SIZE, align
-from studio.core.faces import FRAMES as EYES_IN_FRAME
 from studio.core.images import Photo, resize, to_float, to_uint8
 from studio.core.recipe import Recipe
 from studio.core.registry import Card, Registry
@@ -29,6 +27,7 @@ from studio.latent import reversal
 from studio.latent.traverse import PATHS, array, walk
 from studio.metrics.class_score import ANIMAL_JUDGE, ask_judge
 from studio.metrics.face_score import has_face
+from studio.metrics.identity import IDENTITY_JUDGE, embed_heads
 from studio.metrics.lpips import distance, feature_maps
 from studio.pipelines import dream
 from studio.pipelines.parts import (
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
 # The family of each generator's networks, and the task of the one that makes pictures of codes.
 _NETWORKS = {"flagship": ("stylegan", "sample"), "began": ("began", "decode")}
 GENERATORS = tuple(_NETWORKS)
-IDENTITY_JUDGE = "judge-identity"
 # Whose features guide reversal: it knows faces, and neither LPIPS nor the identity that measure the outcome are its own.
 EYE = "judge-attributes"
 # Both chosen on four held-out faces. Without it the pixels come as near (22.8 dB in 60 steps), but the identity is 0.34, not 0.6.
@@ -555,7 +553,7 @@ def compare(engine: Engine, crop: np.ndarray, image: np.ndarray) -> Likeness:
         both = [feature_maps(ask_judge(engine, to_float(picture)[None])) for picture in (crop, image)]
         lpips = float(distance(*both)[0])
     if IDENTITY_JUDGE in judges:
-        first, second = _embed(engine, [crop, image])
+        first, second = embed_heads(engine, [crop, image])
         identity = float(first @ second)
     return Likeness(psnr, lpips, identity, _likeness_words(engine, psnr, identity))
 
@@ -574,21 +572,11 @@ def _judges(engine: Engine) -> list[Card]:
     return [card for name in (ANIMAL_JUDGE, IDENTITY_JUDGE) for card in engine.registry.list_models(name)]
 
 
-def _embed(engine: Engine, heads: Sequence[np.ndarray]) -> np.ndarray:
-    """The identity judge's view of heads, uint8 (R, R, 3) in the head frame: (N, E) of unit length."""
-    card = engine.registry.card(IDENTITY_JUDGE)
-    crops = []
-    for head in heads:
-        eyes = np.array(EYES_IN_FRAME["head"]) * len(head) / FRAME_SIZE
-        crops.append(to_float(align(head, eyes, card.frame or "face", card.resolution).image))
-    return engine.run(card.id, image=np.stack(crops))["embedding"]
-
-
 def _evenness(engine: Engine, faces: Sequence[np.ndarray]) -> float | None:
     """The largest step of the judged identity from frame to frame, over the mean one."""
     if not engine.registry.list_models(IDENTITY_JUDGE):
         return None
-    steps = np.linalg.norm(np.diff(_embed(engine, faces), axis=0), axis=1)
+    steps = np.linalg.norm(np.diff(embed_heads(engine, faces), axis=0), axis=1)
     return float(steps.max() / steps.mean()) if steps.mean() > 0 else 1.0
 
 

@@ -154,7 +154,12 @@ def visit(studio, browser):
     yield open_studio
     for visitor in visitors:
         visitor.context.close()
-    assert not [trouble for visitor in visitors for trouble in visitor.troubles]
+    assert not [trouble for visitor in visitors for trouble in visitor.troubles if not trouble_of_leaving(trouble)]
+
+
+def trouble_of_leaving(trouble: str) -> bool:
+    """What gradio's client says of a stream that is cut because the page is left: by a reload during the first dream."""
+    return "AbortError" in trouble or trouble.startswith("Unexpected error Connection errored out")
 
 
 @pytest.fixture(scope="session")
