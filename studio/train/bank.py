@@ -1,6 +1,6 @@
 """``originality-64``: the codes of all pictures that the face and animal generators learn from, and how new new ones are.
 
-Nothing is learnt by steps: the projection and the distances have closed forms.
+One step does it: the projection and the distances have closed forms.
 """
 
 from __future__ import annotations
@@ -27,48 +27,46 @@ BATCH = 64
 
 
 class BankTrainer(Trainer):
-    """Fills the bank as it is made."""
+    """Fills the bank in its only step."""
 
     name = "originality-64"
     images_per_step = 1
-    total_images = 0
+    total_images = 1
 
     def __init__(self, settings: Settings):
         super().__init__(settings)
         store = default_store()
         judge = store.registry.card(ANIMAL_JUDGE)
         self.base = {"id": judge.id, "sha256": judge.sha256}
-        learnt = [read_faces(SIZE, settings.data, MODEL_PARTS)[0]]
-        learnt += [read_animal(animal, SIZE, settings, MODEL_PARTS).images.unique(dim=0) for animal in ANIMALS]
+        self.learnt = [read_faces(SIZE, settings.data, MODEL_PARTS)[0]]
+        self.learnt += [read_animal(animal, SIZE, settings, MODEL_PARTS).images.unique(dim=0) for animal in ANIMALS]
         self.new = [read_faces(SIZE, settings.data, VALIDATION_PARTS)[0]]
         self.new += [read_animal(animal, SIZE, settings, VALIDATION_PARTS).images for animal in ANIMALS]
-        self.config = {"codes": sum(map(len, learnt)), "size": SIZE, "resolution": RESOLUTION, "outputs": len(judge.labels)}
+        self.config = {"codes": sum(map(len, self.learnt)), "size": SIZE, "resolution": RESOLUTION, "outputs": len(judge.labels)}
         self.bank = CodeBank(**self.config).eval().requires_grad_(False)
         self.bank.load_state_dict({k: v.float() for k, v in store.load(judge).items()}, strict=False)
-        self._fill(learnt)
+        self.networks = {"bank": self.bank}
+        self.ready()
 
     @torch.no_grad()
-    def _fill(self, learnt: list[Tensor]) -> None:
-        features = [self._look(images) for images in learnt]
-        together = torch.cat(features)
+    def step(self) -> dict[str, Tensor]:
+        together = torch.cat([self._look(images) for images in self.learnt])
         principal = PCA(SIZE, random_state=0).fit(together.numpy())
         # Rounded now, as they will be stored, so that a learnt picture's distance is that of the shipped bank.
         self.bank.mean.copy_(torch.as_tensor(principal.mean_).half())
         self.bank.components.copy_(torch.as_tensor(principal.components_).half())
         self.bank.codes.copy_(((together - self.bank.mean) @ self.bank.components.T).half())
         units, start = [], 0
-        for images, new in zip(learnt, self.new, strict=True):
+        for images, new in zip(self.learnt, self.new, strict=True):
             codes = self.bank.codes[start : start + len(images)]
             start += len(images)
             typical = torch.cat([self.bank.nearest(to_unit(batch), codes).amin(1) for batch in new.split(BATCH)]).median()
             units.append(typical.expand(len(images)))
         self.bank.unit.copy_(torch.cat(units))
+        return {}
 
     def _look(self, images: Tensor) -> Tensor:
         return torch.cat([self.bank.places(to_unit(batch)) for batch in images.split(BATCH)])
-
-    def step(self) -> dict[str, Tensor]:
-        raise NotImplementedError("A bank is filled at once.")
 
     @torch.no_grad()
     def _originality(self, images: Tensor) -> Tensor:
@@ -76,9 +74,14 @@ class BankTrainer(Trainer):
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, Any]:
-        """Medians of new faces, of new animals, and of learnt faces as they are, a little moved and mirrored."""
-        learnt, _ = read_faces(SIZE, self.settings.data, MODEL_PARTS)
-        known = learnt[:: max(1, len(learnt) // 500)]
+        """Medians of new faces, of new animals, and of learnt faces as they are, a little moved and mirrored.
+
+        Raises:
+            ValueError: the bank is still empty.
+        """
+        if not self.images:
+            raise ValueError("The bank is empty: give it any time at all with --minutes.")
+        known = self.learnt[0][:: max(1, len(self.learnt[0]) // 500)]
         shifted = torch.roll(known, 1, 3)
         return {
             "new_faces": round(float(self._originality(self.new[0]).median()), 3),

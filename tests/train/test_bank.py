@@ -1,5 +1,7 @@
 """The bank's figures against numpy's: 0 for what was learnt, 1 for what is as new as a new photograph."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,13 +15,14 @@ from studio.train.cyclegan import read_animal
 from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.gan import read_faces
+from studio.train.loop import run, save_state
 from tests.train.conftest import ANIMALS
 from tests.train.small import card_in, settings, shipped, store_of
 
 
 @pytest.fixture
-def trainer(packs, precise, tmp_path, monkeypatch):
-    """A bank of 16 px pictures and codes of 16 numbers, judged at 32 px by a judge that nobody trained."""
+def empty(packs, precise, tmp_path, monkeypatch):
+    """A bank to be of 16 px pictures and codes of 16 numbers, judged at 32 px by a judge that nobody trained."""
     torch.manual_seed(0)
     judge = Judge(len(ANIMALS), features=True)
     for conv in judge.modules():
@@ -33,6 +36,29 @@ def trainer(packs, precise, tmp_path, monkeypatch):
     for name, value in {"ANIMALS": ANIMALS, "SIZE": 16, "RESOLUTION": 32}.items():
         monkeypatch.setattr(bank, name, value)
     return BankTrainer(settings(packs, tmp_path / "runs" / "originality-64"))
+
+
+@pytest.fixture
+def trainer(empty):
+    """The same after its step."""
+    empty.step()
+    empty.images = empty.images_per_step
+    return empty
+
+
+def test_an_empty_bank_is_neither_measured_nor_shipped(empty):
+    with pytest.raises(ValueError, match="The bank is empty"):
+        run(empty)
+    assert not (empty.settings.out / "export").exists()
+
+
+def test_a_filled_bank_is_not_filled_again(trainer, monkeypatch):
+    trainer.settings.out.mkdir(parents=True)
+    save_state(trainer, trainer.settings.out)
+    again = BankTrainer(replace(trainer.settings, minutes=1.0))
+    monkeypatch.setattr(again, "step", lambda: pytest.fail("it was filled"))
+    run(again)
+    assert torch.equal(again.bank.codes, trainer.bank.codes) and torch.equal(again.bank.unit, trainer.bank.unit)
 
 
 def pictures(trainer, parts):
