@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import gradio as gr
 import torch
 from safetensors.torch import save
 
@@ -89,3 +91,13 @@ def stand_in_backstage(folders, animals: tuple[str, ...]) -> Iterator[Backstage]
     backstage.start()
     yield backstage
     backstage.close()
+
+
+def event(**values) -> gr.EventData:
+    """What the page would send."""
+    return gr.EventData(None, values)
+
+
+def last(steps: Iterable[Any]) -> Any:
+    """How something that answers in steps ends."""
+    return list(steps)[-1]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import gradio as gr
 import pytest
-from skimage import data
 
 from studio.core.engine import Engine
-from studio.core.images import to_png
 from studio.core.recipe import Recipe, RecipeInput
 from studio.core.workspace import Workspaces
 from studio.pipelines.character import MAX_PHOTOS
 from studio.ui.session import Backstage, Desk, Slot
 from studio.ui.strip import strip_value
 from studio.ui.tabs.character import NO_ANIMALS, SAMPLES, CharacterTab
-from tests.ui.stand_ins import stand_in_backstage, stand_in_store
+from tests.ui.stand_ins import event, last, stand_in_backstage, stand_in_store
 
 ANIMALS = ("lion", "spider")
 
@@ -29,21 +27,6 @@ def backstage(tmp_path_factory):
 def tab(backstage, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
     return CharacterTab(backstage)
-
-
-@pytest.fixture
-def photo(tmp_path):
-    path = tmp_path / "astronaut.png"
-    path.write_bytes(to_png(data.astronaut()))
-    return path
-
-
-def event(**values) -> gr.EventData:
-    return gr.EventData(None, values)
-
-
-def last(steps):
-    return list(steps)[-1]
 
 
 def test_the_first_visit_shows_a_finished_result_and_every_animal(tab):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import gradio as gr
 import numpy as np
 import pytest
 
@@ -18,7 +17,7 @@ from studio.ui.delivery import _stop_pull, missing_networks, origin_of, pullable
 from studio.ui.session import Backstage, Desk, Slot
 from studio.ui.tabs.character import CharacterTab
 from tests.tiny import HUB
-from tests.ui.stand_ins import stand_in_backstage, stand_in_store
+from tests.ui.stand_ins import event, stand_in_backstage, stand_in_store
 
 HASH = "0123456789abcdef" * 4
 
@@ -45,10 +44,6 @@ def page(backstage, tmp_path, monkeypatch):
     monkeypatch.setattr(shell, "Delivery", noted)
     _, tabs = shell.build_page(backstage)
     return tabs[0], made[0]
-
-
-def event(**values) -> gr.EventData:
-    return gr.EventData(None, values)
 
 
 def brought(steps) -> dict:

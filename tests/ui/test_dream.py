@@ -16,7 +16,7 @@ from studio.ui.tabs import dream
 from studio.ui.tabs.character import DREAM, PHOTO, CharacterTab
 from studio.ui.tabs.dream import HUMAN, MAKING, SETTINGS, Dreams
 from studio.ui.tabs.dream_canvas import LONGEST, Room, Step, describe
-from tests.ui.stand_ins import stand_in_backstage
+from tests.ui.stand_ins import event, last, stand_in_backstage
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +35,6 @@ def dreams(backstage, tmp_path, monkeypatch):
 def given(generator="flagship", animal=HUMAN, strength=1.0, imagination=1.0, truncation=0.7, seed=7, count=4):
     """The widgets' values in their order."""
     return generator, animal, strength, imagination, truncation, seed, count
-
-
-def event(**values) -> gr.EventData:
-    return gr.EventData(None, values)
-
-
-def last(steps):
-    return list(steps)[-1]
 
 
 def made(dreams, desk, **settings):

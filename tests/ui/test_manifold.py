@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
-from skimage import data
 
 from studio.core.engine import Engine
 from studio.core.images import open_photo, to_png
@@ -20,7 +18,7 @@ from studio.ui.delivery import Parcel
 from studio.ui.session import Backstage, Desk
 from studio.ui.tabs import manifold
 from studio.ui.tabs.manifold import NO_GENERATOR, ManifoldTab
-from tests.ui.stand_ins import stand_in_backstage, stand_in_store
+from tests.ui.stand_ins import event, last, stand_in_backstage, stand_in_store
 
 GIVEN = ["lion"], 5, 1.0, False, "spherical", "flagship", 2
 
@@ -44,21 +42,6 @@ def warm(backstage, tmp_path_factory):
 def tab(warm, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
     return warm
-
-
-@pytest.fixture
-def photo(tmp_path) -> Path:
-    path = tmp_path / "astronaut.png"
-    path.write_bytes(to_png(data.astronaut()))
-    return path
-
-
-def event(**values) -> gr.EventData:
-    return gr.EventData(None, values)
-
-
-def last(steps):
-    return list(steps)[-1]
 
 
 def opened(tab) -> Desk:

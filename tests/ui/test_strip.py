@@ -6,7 +6,6 @@ import io
 import zipfile
 from pathlib import Path
 
-import gradio as gr
 import numpy as np
 import pytest
 
@@ -14,6 +13,7 @@ from studio.core.recipe import Recipe
 from studio.core.workspace import Workspaces
 from studio.ui.session import STRIP_PAGE, Backstage, Desk
 from studio.ui.strip import Strip, strip_value
+from tests.ui.stand_ins import event
 
 RECIPE = Recipe(tab="character", verb="translate", checkpoints={"cyclegan-lion-64": "0" * 64})
 
@@ -29,10 +29,6 @@ def backstage(tmp_path, monkeypatch):
 @pytest.fixture
 def strip(backstage):
     return Strip(backstage)
-
-
-def event(**values) -> gr.EventData:
-    return gr.EventData(None, values)
 
 
 def keep(backstage, desk, number: int = 3) -> list[str]:
