@@ -268,6 +268,7 @@ window.imaginarium = (() => {
       bar.max = value.total || 1;
       bar.value = value.done;
       bar.classList.toggle("busy", value.busy);
+      bar.dataset.run = value.run || 0;
       for (const { id, words: verdicts, study, animal } of Object.values(value.items)) shelf.judged.set(id, { words: verdicts, study, animal });
       sheet.hidden = !value.sheet;
       zip.hidden = !value.zip;

@@ -236,6 +236,7 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
     bar.max = value.total || 1;
     bar.value = value.done;
     bar.classList.toggle("busy", value.busy);
+    bar.dataset.run = value.run;
     drawSaves();
     drawFaces();
     const wanted = JSON.stringify([value.run, value.columns, value.rows.map((row) => row.label)]);

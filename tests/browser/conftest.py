@@ -100,10 +100,14 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 
 
 class Visitor:
-    """A browser profile of its own at the studio; ``troubles`` collects errors of the page and requests off the host."""
+    """A browser profile of its own at the studio; ``troubles`` collects errors of the page and requests off the host.
 
-    def __init__(self, browser: Browser, url: str, viewport: dict, **options):
+    ``script`` runs in every page before the page's own.
+    """
+
+    def __init__(self, browser: Browser, url: str, viewport: dict, script: str = "", **options):
         self.context: BrowserContext = browser.new_context(viewport=viewport, accept_downloads=True, **options)
+        self.context.add_init_script(script)
         self.context.set_default_timeout(PATIENCE)
         self.page: Page = self.context.new_page()
         self.troubles: list[str] = []
@@ -143,9 +147,15 @@ class Visitor:
 
     def make(self) -> None:
         """Presses Make and waits until everything is there."""
-        self.page.click("#make")
-        self.page.wait_for_selector("#stage progress.busy")
-        self.page.wait_for_selector("#stage progress:not(.busy)", state="attached")
+        with self.run("#stage"):
+            self.page.click("#make")
+
+    @contextmanager
+    def run(self, stage: str) -> Iterator[None]:
+        """Waits for the end of the run that is begun inside, however short: each run of a canvas has a number of its own."""
+        before = self.page.locator(f"{stage} progress").get_attribute("data-run")
+        yield
+        self.page.wait_for_selector(f'{stage} progress:not(.busy, [data-run="{before}"])', state="attached")
 
     def picture(self, name: str) -> None:
         """Keeps a screenshot for whoever judges the page."""

@@ -8,47 +8,28 @@ import pytest
 from PIL import Image
 
 from studio.core.recipe import Recipe
-from tests.browser.conftest import DESKTOP, PHONE, Visitor, running_studio
+from tests.browser.conftest import DESKTOP, PHONE, running_studio
 from tests.browser.test_character import fits, save
 from tests.browser.test_gallery import look_at, paste, wait_for_strip
 from tests.browser.test_manifold import PLAYS
 
 SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-CELLS = "#dream-stage figure.cell"
+STAGE = "#dream-stage"
+CELLS = f"{STAGE} figure.cell"
 FINGER = 44  # px that a touch target has at least
 
 
 @pytest.fixture(scope="module")
-def dreaming(tmp_path_factory):
+def studio(tmp_path_factory):
     """The address of a studio with stand-ins for all networks."""
     with running_studio(tmp_path_factory.mktemp("dreaming"), "--public", stand_ins=True) as url:
         yield url
 
 
-@pytest.fixture
-def visit(dreaming, browser):
-    """Opens the studio as a new visitor; afterwards no visitor may have had trouble."""
-    visitors: list[Visitor] = []
-
-    def open_studio(viewport=DESKTOP, **options) -> Visitor:
-        visitors.append(Visitor(browser, dreaming, viewport, **options))
-        return visitors[-1]
-
-    yield open_studio
-    for visitor in visitors:
-        visitor.context.close()
-    assert not [trouble for visitor in visitors for trouble in visitor.troubles]
-
-
-def finished(visitor) -> None:
-    visitor.page.wait_for_selector("#dream-stage progress.busy", state="attached")
-    visitor.page.wait_for_selector("#dream-stage progress:not(.busy)", state="attached")
-
-
 def turn_to_dream(visitor) -> None:
     """The first time a dream begins by itself."""
-    visitor.page.click("#source-switch label:last-child")
-    finished(visitor)
+    with visitor.run(STAGE):
+        visitor.page.click("#source-switch label:last-child")
 
 
 def choose(visitor, group: str, name: str) -> None:
@@ -56,8 +37,8 @@ def choose(visitor, group: str, name: str) -> None:
 
 
 def make(visitor) -> None:
-    visitor.page.click("#dream-make")
-    finished(visitor)
+    with visitor.run(STAGE):
+        visitor.page.click("#dream-make")
 
 
 def sources(visitor) -> list[str]:
@@ -110,8 +91,8 @@ def test_dream_star_more_like_this_and_back(visit, viewport):
 
     before = sources(visitor)
     page.locator(f"{CELLS} .frame").nth(5).click()
-    page.click(".more-like >> text=A little")
-    finished(visitor)
+    with visitor.run(STAGE):
+        page.click(".more-like >> text=A little")
     assert page.locator(".viewer").is_hidden() and page.locator(f"{CELLS} .frame img").count() == 16
     first_is(visitor, before[5])
     assert page.locator(".crumb").all_inner_texts() == ["StyleGAN, seed 0", "Like 6, a little"] and fits(visitor)
@@ -135,8 +116,8 @@ def test_stage_by_stage_from_a_k_gan(visit, viewport, tmp_path):
     page.wait_for_selector("#imagination", state="visible")
     assert page.locator("#truncation").is_hidden() and "never seen a lion" in page.locator("#generator-hint").inner_text()
     make(visitor)
-    page.click("#dream-stage .get-stages")
-    finished(visitor)
+    with visitor.run(STAGE):
+        page.click("#dream-stage .get-stages")
     assert page.locator("#dream-stage .column-name").all_inner_texts()[:2] == ["Sample", "K-GAN"]
     assert page.locator(f"{CELLS} img").count() == 8 * 4 and fits(visitor)
     visitor.picture(f"dream-stages-{viewport['width']}")
@@ -154,28 +135,29 @@ def test_a_dial_renders_the_same_latents_again(visit):
     page.wait_for_selector("#imagination", state="visible")
     make(visitor)
     before = sources(visitor)
-    for _ in range(10):
-        page.locator("#imagination input[type=range]").press("ArrowLeft")
-    finished(visitor)
+    with visitor.run(STAGE):
+        for _ in range(10):
+            page.locator("#imagination input[type=range]").press("ArrowLeft")
+    page.locator(f"{CELLS} .frame").first.click()
+    page.wait_for_function("document.querySelector('#inspector-body dl').innerText.includes('Imagination\\n0.50')")
+    page.wait_for_selector(f"{STAGE} progress:not(.busy)", state="attached")  # each press rendered, the last one last
     after = sources(visitor)
     assert len(after) == 16 and not set(before) & set(after)
     assert page.locator(".crumb").count() == 2  # no new step
-    page.locator(f"{CELLS} .frame").first.click()
-    assert "Imagination\n0.50" in page.locator("#inspector-body dl").inner_text()
 
 
-def test_a_link_restores_a_dream_and_make_gives_the_same_pixels(visit, dreaming, tmp_path):
+def test_a_link_restores_a_dream_and_make_gives_the_same_pixels(visit, studio, tmp_path):
     visitor = visit()
     page = visitor.page
     turn_to_dream(visitor)
     choose(visitor, "dream-animal", "Lion")
     page.wait_for_selector("#dream-strength", state="visible")
     page.fill("#seed input", "41")
-    page.click("#dream-make")
-    finished(visitor)
+    with visitor.run(STAGE):
+        page.click("#dream-make")
     page.locator(f"{CELLS} .frame").nth(6).click()
-    page.click(".more-like >> text=A lot")
-    finished(visitor)
+    with visitor.run(STAGE):
+        page.click(".more-like >> text=A lot")
     page.locator(f"{CELLS} .frame").nth(3).click()
     page.wait_for_selector(".lineage:visible")
     png = save(visitor, lambda: page.keyboard.press("d"), tmp_path)
@@ -184,7 +166,7 @@ def test_a_link_restores_a_dream_and_make_gives_the_same_pixels(visit, dreaming,
 
     other = visit()
     other.page = other.context.new_page()
-    other.page.goto(f"{dreaming}?r={recipe.to_link()}")
+    other.page.goto(f"{studio}?r={recipe.to_link()}")
     other.page.wait_for_selector("#dream-make", state="visible")
     other.page.wait_for_function("document.querySelector('#dream-note').textContent.includes('restored')")
     assert other.page.input_value("#seed input") == "41" and other.page.locator("#dream-strength").is_visible()
@@ -225,8 +207,8 @@ def test_the_dice_bring_other_faces(visit):
     visitor = visit()
     turn_to_dream(visitor)
     before = sources(visitor)
-    visitor.page.click("#dice")
-    finished(visitor)
+    with visitor.run(STAGE):
+        visitor.page.click("#dice")
     assert visitor.page.input_value("#seed input") != "0" and not set(before) & set(sources(visitor))
     assert visitor.page.locator(".crumb").count() == 2
 
@@ -245,8 +227,8 @@ def test_fingers_find_everything_on_a_phone(visit):
     turn_to_dream(visitor)
     page = visitor.page
     page.locator(f"{CELLS} .frame").first.click()
-    page.click(".more-like >> text=Some")
-    finished(visitor)
+    with visitor.run(STAGE):
+        page.click(".more-like >> text=Some")
     small = page.eval_on_selector_all(
         ".in-dream button, .in-dream label:has(input[type=radio]), #source-switch label, .trail button",
         """nodes => nodes.filter((node) => node.offsetParent && !node.matches('.reset-button, .tab-like-container *'))
@@ -269,9 +251,8 @@ def test_two_dreams_become_a_walk_and_its_film_plays(visit, tmp_path):
         page.wait_for_function(f"document.querySelector('#tab-manifold').textContent.includes('Dream 0.{place + 1}')")
     while page.locator("#walk-animals input:checked").count():
         page.locator("#walk-animals input:checked").first.uncheck(force=True)
-    page.click("#walk-make")
-    page.wait_for_selector(".drawn-walk progress.busy", state="attached")
-    page.wait_for_selector(".drawn-walk progress:not(.busy)", state="attached")
+    with visitor.run(".drawn-walk"):
+        page.click("#walk-make")
     film = save(visitor, lambda: page.click(".save-mp4"), tmp_path)
     played = page.evaluate(PLAYS, base64.b64encode(film.read_bytes()).decode())
     assert played["ready"] >= 3 and played["seconds"] > 0.5 and played["width"] >= 64

@@ -40,9 +40,8 @@ def turn_to(visitor) -> None:
 
 
 def make(visitor) -> None:
-    visitor.page.click("#walk-make")
-    visitor.page.wait_for_selector(".drawn-walk progress.busy")
-    visitor.page.wait_for_selector(".drawn-walk progress:not(.busy)", state="attached")
+    with visitor.run(".drawn-walk"):
+        visitor.page.click("#walk-make")
 
 
 def shown(visitor, step: int) -> str:

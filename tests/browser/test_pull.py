@@ -34,7 +34,7 @@ def pulling(hub, tmp_path, browser):
         visitor = Visitor(browser, url, DESKTOP)
         yield visitor, cards, folder
         visitor.context.close()
-        assert not visitor.troubles
+        assert not visitor.real_troubles()
 
 
 def recipe_of(*cards) -> Recipe:

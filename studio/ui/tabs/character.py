@@ -127,7 +127,7 @@ class CharacterTab:
             paste = gr.Checkbox(False, label="Put it back into the photo", info="Each result takes its place in the picture")
         quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
         everything.click(lambda: [info.name for info in self._animals()], None, animals, **quiet)
-        nothing.click(lambda: [], None, animals, **quiet)
+        nothing.click(None, None, animals, js="() => []", **quiet)
         return Controls(animals, strength, paste)
 
     def _connect_source(self, desk: gr.State, source: gr.HTML, upload: gr.UploadButton) -> None:
