@@ -193,6 +193,7 @@ def test_stop_keeps_what_is_there(visit):
     page.click(".in-dream .more > button")
     page.fill("#count input[type=number]", "64")
     page.keyboard.press("Tab")
+    page.wait_for_function("document.querySelector('#count input[type=range]').value === '64'")
     page.click("#dream-make")
     page.wait_for_function("document.querySelectorAll('#dream-stage figure.cell').length === 64")
     page.wait_for_function("document.querySelectorAll('#dream-stage figure.cell .frame img').length > 1")

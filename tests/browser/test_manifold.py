@@ -107,6 +107,7 @@ def test_stop_while_a_photo_is_found_and_it_can_be_made_again(visit, astronaut):
     page.click("#tab-manifold .more button")
     page.locator("#walk-steps input[type=number]").fill("300")
     page.locator("#walk-steps input[type=number]").press("Tab")
+    page.wait_for_function("document.querySelector('#walk-steps input[type=range]').value === '300'")
     page.click("#walk-make")
     page.wait_for_function("document.querySelector('.walk-faces').textContent.includes('being found')")
     visitor.picture("being-found")
