@@ -191,7 +191,7 @@ class Delivery:
     def _details(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
         item_id = event_value(event, "id")
         try:
-            return desk, details(self._backstage.gallery(desk), desk, item_id, self._tabs)
+            return desk, details(self._backstage.gallery(desk), partial(self._backstage.thumbnail, desk), item_id, self._tabs)
         except (GalleryError, RecipeError) as error:
             return desk, {"id": item_id if isinstance(item_id, str) else "", "note": note(str(error), True)}
 

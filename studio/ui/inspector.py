@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,16 @@ from studio.core.gallery import Gallery, GalleryError, Item
 from studio.core.images import Photo
 from studio.core.recipe import Recipe, RecipeError, RecipeInput
 from studio.ui.parts import preview, served
-from studio.ui.session import Desk
-from studio.ui.strip import thumb
 
 BEFORE_SIDE, THUMB_SIDE = 960, 128  # px, longest side
 REMARKS = ("words", "study", "animal")  # of what was said when it was made: the judges' words, why it is weak, what it shows
 DESCENDANTS = 12  # pictures made from it that are shown
 
+# The small picture of an item of the gallery, as the page takes files.
+Thumbnail = Callable[[str], dict[str, Any]]
 
-def details(gallery: Gallery, desk: Desk, item_id: Any, tabs: Mapping[str, Any]) -> dict[str, Any]:
+
+def details(gallery: Gallery, thumbnail: Thumbnail, item_id: Any, tabs: Mapping[str, Any]) -> dict[str, Any]:
     """Everything about one item, for the page. Raises ``GalleryError`` or ``RecipeError``."""
     item, recipe = gallery.get(item_id), gallery.recipe(item_id)
     tab = tabs.get(item.tab)
@@ -39,8 +40,8 @@ def details(gallery: Gallery, desk: Desk, item_id: Any, tabs: Mapping[str, Any])
         "trashed": item.trashed is not None,
         "again": tab is not None,
         "targets": _targets(tabs, tab, recipe),
-        "lineage": _lineage(gallery, desk, item, tabs),
-        "made": [_result(gallery, desk, other, tabs) for other in gallery.descendants(item.id)[:DESCENDANTS]],
+        "lineage": _lineage(gallery, thumbnail, item, tabs),
+        "made": [_result(gallery, thumbnail, other, tabs) for other in gallery.descendants(item.id)[:DESCENDANTS]],
     }
 
 
@@ -81,7 +82,7 @@ def _before(gallery: Gallery, recipe: Recipe, tab: Any) -> dict[str, Any] | None
     return served(preview(tab.before(recipe, photo), BEFORE_SIDE), "before.jpg") if photo else None
 
 
-def _lineage(gallery: Gallery, desk: Desk, item: Item, tabs: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _lineage(gallery: Gallery, thumbnail: Thumbnail, item: Item, tabs: Mapping[str, Any]) -> list[dict[str, Any]]:
     """From the first photo to the item itself, oldest step first."""
     chain = [*reversed(gallery.ancestors(item.id)), item]
     results = {hashlib.sha256(gallery.png(step.id)).hexdigest() for step in chain}
@@ -90,7 +91,7 @@ def _lineage(gallery: Gallery, desk: Desk, item: Item, tabs: Mapping[str, Any]) 
         for source in _inputs(gallery, step):
             if source.sha256 not in results and source.sha256 not in found:
                 found[source.sha256] = _source_step(gallery, source, tabs.get(step.tab))
-        found[step.id] = _result(gallery, desk, step, tabs)
+        found[step.id] = _result(gallery, thumbnail, step, tabs)
     return list(found.values())
 
 
@@ -111,11 +112,11 @@ def _small(rgb: np.ndarray) -> dict[str, Any]:
     return served(preview(rgb, THUMB_SIDE), "photo.jpg")
 
 
-def _result(gallery: Gallery, desk: Desk, item: Item, tabs: Mapping[str, Any]) -> dict[str, Any]:
+def _result(gallery: Gallery, thumbnail: Thumbnail, item: Item, tabs: Mapping[str, Any]) -> dict[str, Any]:
     try:
         recipe = gallery.recipe(item.id)
         tab = tabs.get(item.tab)
         words = ", ".join([*(f"{name.lower()} {text}" for name, text in _steps(tab, recipe)), *recipe.checkpoints])
     except (RecipeError, GalleryError) as error:
         words = str(error)
-    return {"kind": "result", "id": item.id, "title": item.name, "words": words, "src": thumb(gallery, desk, item.id)}
+    return {"kind": "result", "id": item.id, "title": item.name, "words": words, "src": thumbnail(item.id)}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import gradio as gr
 
     from studio.ui.session import Backstage
+    from studio.ui.thumbnails import Thumbnails
 
 ROOT = Path(__file__).resolve().parents[2]
 QUEUE_LENGTH = 64  # waiting jobs; more are told to come back
@@ -147,7 +148,7 @@ def serve(backstage: Backstage, settings: Settings, block: bool = True) -> gr.Bl
     page.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=settings.workers, api_open=False)
     atexit.register(backstage.close)
     try:
-        _launch(page, settings)
+        _launch(page, settings, backstage.thumbnails)
     except OSError:
         sys.exit(why_closed(settings))
     print(f"Imaginarium is open at {page.local_url}", flush=True)
@@ -159,18 +160,21 @@ def serve(backstage: Backstage, settings: Settings, block: bool = True) -> gr.Bl
     return page
 
 
-def _launch(page: gr.Blocks, settings: Settings) -> None:
+def _launch(page: gr.Blocks, settings: Settings, thumbnails: Thumbnails) -> None:
     """Opens the port. Raises ``OSError`` if that is impossible."""
     from starlette.middleware import Middleware
 
     from studio.ui.guard import KeepFiles, OnlyHere
     from studio.ui.shell import look
+    from studio.ui.thumbnails import ServeThumbnails
 
+    layers = [Middleware(OnlyHere)] if settings.personal else []
+    layers += [Middleware(ServeThumbnails, thumbnails), Middleware(KeepFiles)]
     page.launch(
         server_name=f"[{settings.host}]" if ":" in settings.host else settings.host,  # as in an address
         server_port=settings.port,
         auth=list(settings.auth) or None,
-        app_kwargs={"middleware": [*([Middleware(OnlyHere)] if settings.personal else []), Middleware(KeepFiles)]},
+        app_kwargs={"middleware": layers},
         prevent_thread_lock=True,
         quiet=True,
         inbrowser=False,

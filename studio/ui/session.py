@@ -15,6 +15,7 @@ from studio.core.images import Photo, open_photo
 from studio.core.recipe import Recipe, RecipeInput
 from studio.core.registry import Registry, default_registry
 from studio.core.workspace import WorkspaceError, Workspaces
+from studio.ui.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -49,6 +50,7 @@ class Backstage:
     ):
         self.registry = registry or default_registry()
         self._workspaces, self._personal = workspaces, personal
+        self.thumbnails = Thumbnails(self._opened)
         self._make_engine = make_engine
         self._engine: Engine | None = None
         self._trouble: Exception | None = None
@@ -97,13 +99,21 @@ class Backstage:
 
     def gallery(self, desk: Desk) -> Gallery:
         """The gallery the desk's token opens; a new one, with a new token, if it opens none or it has expired."""
-        if self._personal:
-            return self._workspaces.local().gallery
         try:
-            return self._workspaces.open(desk.token).gallery
+            return self._opened(desk.token)
         except WorkspaceError:
+            if self._personal:
+                raise
             desk.token, workspace = self._workspaces.create()
             return workspace.gallery
+
+    def _opened(self, token: str) -> Gallery:
+        """Raises ``WorkspaceError``."""
+        return (self._workspaces.local() if self._personal else self._workspaces.open(token)).gallery
+
+    def thumbnail(self, desk: Desk, item_id: str) -> dict[str, Any]:
+        """The small picture of an item of the desk's gallery, as the page takes files."""
+        return self.thumbnails.file(desk.token, item_id)
 
     def close(self) -> None:
         """Ends the engine and lets go of the galleries."""
@@ -181,7 +191,6 @@ class Desk(Table):
     token: str = ""
     view: Filter = field(default_factory=Filter)
     shown: int = STRIP_PAGE
-    thumbs: dict[str, dict[str, Any]] = field(default_factory=dict)
     wanted: Recipe | None = None
     pull_stopped: bool = False
     stopped: bool = False

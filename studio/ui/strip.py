@@ -24,7 +24,7 @@ def strip_value(backstage: Backstage, desk: Desk, said: dict[str, Any] | None = 
     undo, redo = gallery.history()
     return {
         "token": desk.token,
-        "items": [_cell(gallery, desk, item) for item in _shown(gallery, desk)],
+        "items": [_cell(backstage, desk, item) for item in _shown(gallery, desk)],
         "total": gallery.count(desk.view),
         "kept": gallery.count(),
         "trash": gallery.count(Filter(trash=True)),
@@ -146,23 +146,15 @@ def _shown(gallery: Gallery, desk: Desk) -> list[Item]:
     return items
 
 
-def _cell(gallery: Gallery, desk: Desk, item: Item) -> dict[str, Any]:
+def _cell(backstage: Backstage, desk: Desk, item: Item) -> dict[str, Any]:
     return {
         "id": item.id,
         "title": item.name,
-        "src": thumb(gallery, desk, item.id),
+        "src": backstage.thumbnail(desk, item.id),
         "favourite": item.favourite,
         "tags": item.tags,
         "tab": item.tab,
     }
-
-
-def thumb(gallery: Gallery, desk: Desk, item_id: str) -> dict[str, Any]:
-    """The item's small picture, put out once for each visit."""
-    known = desk.thumbs.get(item_id)
-    if known is None or not Path(known["path"]).is_file():  # gradio empties its cache of what is a day old
-        known = desk.thumbs[item_id] = served(gallery.thumbnail(item_id), f"{item_id}.webp")
-    return known
 
 
 # -- edits: each takes the gallery and the event, and returns what to say about it -----------------------------------------

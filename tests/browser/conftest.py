@@ -145,6 +145,13 @@ class Visitor:
         self.page.wait_for_function("!document.querySelector('.drop-card.reading')")
         self.page.wait_for_function("![...document.querySelectorAll('.person')].some((p) => p.textContent.includes('looking'))")
 
+    def choose_animals(self, number: int) -> None:
+        """Only the first ``number`` animals."""
+        self.page.click("#no-animals")
+        self.page.wait_for_function("!document.querySelector('#animals input:checked')")
+        for box in range(number):
+            self.page.locator("#animals input").nth(box).check(force=True)
+
     def make(self) -> None:
         """Presses Make and waits until everything is there."""
         with self.run("#stage"):

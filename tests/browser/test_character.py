@@ -75,9 +75,7 @@ def test_from_a_photo_to_animals_and_back_to_its_settings(visit, astronaut, tmp_
 
 def test_sheet_and_zip(visit, tmp_path):
     visitor = visit()
-    visitor.page.click("#no-animals")
-    for box in range(2):
-        visitor.page.locator("#animals input").nth(box).check(force=True)
+    visitor.choose_animals(2)
     visitor.make()
     with Image.open(save(visitor, lambda: visitor.page.click(".get-sheet"), tmp_path)) as sheet:
         assert sheet.width > sheet.height

@@ -17,10 +17,7 @@ SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "p
 
 def make_few(visitor, number: int = 2) -> None:
     """Makes the first ``number`` animals of the photo that is there."""
-    visitor.page.click("#no-animals")
-    visitor.page.wait_for_function("!document.querySelector('#animals input:checked')")
-    for box in range(number):
-        visitor.page.locator("#animals input").nth(box).check(force=True)
+    visitor.choose_animals(number)
     visitor.make()
     visitor.page.wait_for_function(f"document.querySelectorAll('.strip-cell').length >= {number}")
 

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from studio.ui import serve
 from studio.ui.guard import KeepFiles
+from studio.ui.thumbnails import Thumbnails
 
 
 def test_without_flags_only_this_machine_is_served(monkeypatch):
@@ -111,7 +112,7 @@ def opened(monkeypatch):
     def open_page(*flags: str) -> str:
         with gr.Blocks() as page:
             gr.Markdown("a private gallery")
-        serve._launch(page, serve.parse([*flags, "--port", str(free_port())]))
+        serve._launch(page, serve.parse([*flags, "--port", str(free_port())]), Thumbnails(lambda token: None))
         pages.append(page)
         return page.local_url
 

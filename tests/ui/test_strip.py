@@ -54,13 +54,13 @@ def test_newest_first_with_the_token_that_opens_them(backstage):
     assert backstage.gallery(Desk(token=value["token"])) is backstage.gallery(desk)
 
 
-def test_thumbnails_are_put_out_once_and_again_when_they_were_swept(backstage):
-    desk = Desk()
-    keep(backstage, desk, 1)
+def test_a_thumbnail_keeps_its_address_and_no_other_desk_has_it(backstage):
+    desk, other = Desk(), Desk()
+    kept = keep(backstage, desk, 1)[0]
     first, second = (strip_value(backstage, desk)["items"][0]["src"] for _ in range(2))
-    assert first is second
-    Path(first["path"]).unlink()
-    assert Path(strip_value(backstage, desk)["items"][0]["src"]["path"]).is_file()
+    assert first == second != backstage.thumbnail(other, kept)
+    name = first["url"].removeprefix("thumbnails/").removesuffix(".webp")
+    assert backstage.thumbnails.read(name) == backstage.gallery(desk).thumbnail(kept)
 
 
 def test_what_was_deleted_comes_back(backstage, strip):
