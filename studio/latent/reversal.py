@@ -3,7 +3,8 @@
 :func:`reverse` is the paper's Algorithm 1. :func:`invert` is what the studio uses: it starts where an encoder guesses, sees the
 picture as perception does and not only pixel by pixel, and takes Adam's steps, so that tens of them do what plain descent needs
 hundreds for. Both yield after every step and hold several pictures at once, so that a preview can follow, others get their turn,
-and whoever stops early keeps the best so far.
+and whoever stops early keeps the best so far. :func:`reverse_until_told_apart` is Algorithm 1 with the paper's own end, the
+two-sample test of section 4, for training.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from torch import Tensor
 
 Generate = Callable[[Tensor], Tensor]
 Distance = Callable[[Tensor, Tensor], Tensor]
+Test = Callable[[Tensor, Tensor], bool]
 
 RATE = 1.0  # eta of Algorithm 1 in the paper's experiments (appendix A)
 ADAM_RATE = 0.03  # of a style's deviation, which is about 1
 FINAL_SHARE = 0.1  # of the rate, at the last step
+START = 1e-4  # sigma of the noise that a reversal begins with (appendix A)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +62,26 @@ def reverse(generate: Generate, target: Tensor, start: Tensor, steps: int = 400,
     code = start.clone().requires_grad_(True)
     descent = torch.optim.SGD([code], rate)
     yield from _descend(generate, squared_error, target, code, descent, [rate] * steps)
+
+
+def reverse_until_told_apart(
+    generate: Generate, real: Tensor, made: Tensor, start: Tensor, told_apart: Test, most: int, rate: float = RATE
+) -> Iterator[ReversalStep]:
+    """Algorithm 1 on real and generated pictures side by side, until their codes are no longer of one distribution (section 4).
+
+    At the start all codes are the same noise. The better the reconstructions, the more surely the codes of real pictures can be
+    told from those of the generator's own; as soon as they can, they say what the prior lacks, and more steps would be wasted.
+
+    Args:
+        real, made: (m, 3, R, R) each.
+        start: (2 m, ...), the first codes of the real pictures, then of the made ones.
+        told_apart: the two-sample test, codes (m, ...) of real and of made pictures -> whether they differ.
+        most: steps, should the test never tell.
+    """
+    for step in reverse(generate, torch.cat([real, made]), start, most, rate):
+        yield step
+        if told_apart(*step.code.chunk(2)):
+            return
 
 
 def invert(

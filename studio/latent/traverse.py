@@ -6,11 +6,18 @@ bit for bit, and along each leg the speed is constant.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-PATHS = ("spherical", "linear")
+from studio.latent.kde import KDE
+
+PATHS = ("spherical", "linear")  # what needs no more than the ends
+DENSE = "dense"
+# Of a dense path: straight pieces, and rounds of mean shift with so much of the way to the mean.
+NODES, ROUNDS, SHIFT = 32, 60, 0.5
 # Below this angle (radians) a great circle and its chord are the same in float32, and the circle's formula divides by nothing.
 PARALLEL = 1e-4
 
@@ -42,6 +49,17 @@ def spherical(start: np.ndarray, end: np.ndarray, amounts: np.ndarray, centre: n
     return _exact_ends(centre + radius * direction, start, end, amounts)
 
 
+def dense(start: np.ndarray, end: np.ndarray, amounts: np.ndarray, density: KDE) -> np.ndarray:
+    """From end to end through where codes are dense.
+
+    Nodes on the straight line climb the density, z <- z + h^2/2 grad log p(z), which is half the way of a mean-shift step
+    (Comaniciu and Meer 2002), and are spread out evenly along their way after every round (the string method, E et al. 2002).
+
+    Returns (T, ...) for ``amounts`` (T,) in [0, 1], shares of the way's length; the ends are exact.
+    """
+    return _along(_ridge(start, end, density), start, end, amounts)
+
+
 def walk(
     points: np.ndarray,
     frames: int,
@@ -49,6 +67,7 @@ def walk(
     loop: bool = False,
     between: int = 1,
     centre: np.ndarray | float = 0.0,
+    density: KDE | None = None,
 ) -> np.ndarray:
     """A way through all points in their order.
 
@@ -58,28 +77,30 @@ def walk(
     Args:
         points: (K, ...), at least two.
         frames: how many, the points among them.
-        path: "spherical" or "linear".
+        path: "spherical", "linear" or "dense".
         loop: goes back to the first point, which then is not repeated at the end.
         between: steps from one frame to the next; what is returned has that many times the intervals, the frames among them.
         centre: of the spherical path.
+        density: of the codes, which the dense path follows.
 
     Returns:
         (T, ...) as float32, T = (frames - 1) between + 1, or frames * between in a loop.
 
     Raises:
-        ValueError: there are fewer frames than points, or no such path.
+        ValueError: there are fewer frames than points, no such path, or no density for the dense one.
     """
-    if path not in PATHS:
-        raise ValueError(f"There is no path {path!r}; there is {' and '.join(PATHS)}.")
+    if path not in (*PATHS, DENSE):
+        raise ValueError(f"There is no path {path!r}; there is {', '.join(PATHS)} and {DENSE}.")
+    if path == DENSE and density is None:
+        raise ValueError("A dense path needs the density of codes that it is to follow: give one, or take another path.")
     if len(points) < 2 or frames < len(points):
         raise ValueError(f"A walk through {len(points)} faces needs at least two faces and a frame for each.")
     ends = [*points, points[0]] if loop else list(points)
-    legs = list(pairwise(ends))
-    counts = _shares([_length(*leg, path, centre) for leg in legs], frames if loop else frames - 1)
+    legs = [_leg(start, end, path, centre, density) for start, end in pairwise(ends)]
+    counts = _shares([length for length, _ in legs], frames if loop else frames - 1)
     parts = []
-    for (start, end), count in zip(legs, counts, strict=True):
-        amounts = np.arange(count * between) / (count * between)  # the end is the next leg's start
-        parts.append(linear(start, end, amounts) if path == "linear" else spherical(start, end, amounts, centre))
+    for (_, way), count in zip(legs, counts, strict=True):
+        parts.append(way(np.arange(count * between) / (count * between)))  # the end is the next leg's start
     if not loop:
         parts.append(points[-1:])
     return np.concatenate(parts).astype(np.float32)
@@ -116,12 +137,44 @@ def _angle(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.arccos(np.clip(np.vdot(first, second) / scale, -1, 1))) if scale else 0.0
 
 
-def _length(start: np.ndarray, end: np.ndarray, path: str, centre: np.ndarray | float) -> float:
-    """Of a leg: the chord's, or the arc's at the mean distance from the centre."""
+def _leg(
+    start: np.ndarray, end: np.ndarray, path: str, centre: np.ndarray | float, density: KDE | None
+) -> tuple[float, Callable[[np.ndarray], np.ndarray]]:
+    """How long it is (the arc at the mean distance from the centre, if spherical), and the way as a function of amounts."""
     if path == "linear":
-        return float(np.linalg.norm(end - start))
+        return float(np.linalg.norm(end - start)), partial(linear, start, end)
+    if path == DENSE:
+        ridge = _ridge(start, end, density)
+        return float(_pieces(ridge).sum()), partial(_along, ridge, start, end)
     first, second = start - centre, end - centre
-    return _angle(first, second) * float(np.linalg.norm(first) + np.linalg.norm(second)) / 2
+    length = _angle(first, second) * float(np.linalg.norm(first) + np.linalg.norm(second)) / 2
+    return length, partial(spherical, start, end, centre=centre)
+
+
+def _ridge(start: np.ndarray, end: np.ndarray, density: KDE) -> np.ndarray:
+    """The nodes (NODES + 1, D) of a dense path, at equal distances."""
+    nodes = np.linspace(np.ravel(start), np.ravel(end), NODES + 1, dtype=np.float64)
+    for _ in range(ROUNDS):
+        nodes[1:-1] += SHIFT * density.bandwidth**2 * density.gradient(nodes[1:-1])
+        nodes = _evenly(nodes, np.linspace(0, 1, NODES + 1))
+    return nodes
+
+
+def _along(nodes: np.ndarray, start: np.ndarray, end: np.ndarray, amounts: np.ndarray) -> np.ndarray:
+    return _exact_ends(_evenly(nodes, amounts).reshape(-1, *np.shape(start)), start, end, amounts)
+
+
+def _evenly(nodes: np.ndarray, amounts: np.ndarray) -> np.ndarray:
+    """The points (T, D) at these shares of the length of the way through nodes (K, D)."""
+    reached = np.concatenate([[0], np.cumsum(_pieces(nodes))])
+    places = np.asarray(amounts, np.float64) * reached[-1]
+    piece = np.clip(np.searchsorted(reached, places, side="right") - 1, 0, len(nodes) - 2)
+    share = (places - reached[piece]) / np.maximum(reached[piece + 1] - reached[piece], np.finfo(np.float64).tiny)
+    return nodes[piece] + share[:, None] * (nodes[piece + 1] - nodes[piece])
+
+
+def _pieces(nodes: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(np.diff(nodes, axis=0), axis=1)
 
 
 def _shares(lengths: list[float], intervals: int) -> list[int]:

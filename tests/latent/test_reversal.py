@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from studio.latent.reversal import invert, psnr, reverse, squared_error
+from studio.latent.reversal import invert, psnr, reverse, reverse_until_told_apart, squared_error
 
 torch.manual_seed(0)
 MATRIX = torch.linalg.qr(torch.randn(48, 6))[0]
@@ -50,3 +50,24 @@ def test_the_start_is_left_alone_and_is_the_first_answer():
 def test_psnr_is_that_of_the_definition():
     image, target = torch.full((1, 3, 2, 2), 0.5), torch.zeros(1, 3, 2, 2)
     assert float(psnr(image, target)) == pytest.approx(10 * torch.log10(torch.tensor(4 / 0.25)).item(), abs=1e-4)
+
+
+def test_the_two_sample_stop_ends_where_the_codes_of_real_and_made_pictures_part():
+    real, made = linear(torch.randn(5, 6) + 3), linear(torch.randn(5, 6))
+    seen = []
+
+    def told_apart(first, second):
+        seen.append((first, second))
+        return bool((first.mean() - second.mean()).abs() > 1)
+
+    steps = list(reverse_until_told_apart(linear, real, made, torch.zeros(10, 6), told_apart, most=50, rate=4.0))
+    assert 0 < steps[-1].step < 50 and steps[-1].step == len(steps) - 1 == len(seen) - 1
+    assert not any(float((a.mean() - b.mean()).abs()) > 1 for a, b in seen[:-1])
+    plain = last(reverse(linear, real, torch.zeros(5, 6), steps[-1].step, rate=4.0))
+    assert torch.allclose(steps[-1].code[:5], plain.code)
+
+
+def test_a_test_that_never_tells_ends_with_the_steps():
+    picture = linear(torch.zeros(2, 6))
+    steps = list(reverse_until_told_apart(linear, picture, picture, torch.randn(4, 6), lambda a, b: False, most=3))
+    assert [step.step for step in steps] == [0, 1, 2, 3]

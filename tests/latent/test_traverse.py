@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from studio.latent.traverse import array, linear, spherical, walk
+from studio.latent.kde import KDE
+from studio.latent.traverse import array, dense, linear, spherical, walk
 
 rng = np.random.default_rng(0)
 A, B, C, D = rng.normal(size=(4, 3, 5)).astype(np.float32)
@@ -44,18 +45,19 @@ def test_where_there_is_no_one_great_circle_the_way_is_straight(end):
     np.testing.assert_array_equal(spherical(A, end, QUARTERS), linear(A, end, QUARTERS))
 
 
-@pytest.mark.parametrize("path", ["linear", "spherical"])
+@pytest.mark.parametrize("path", ["linear", "spherical", "dense"])
 @pytest.mark.parametrize("loop", [False, True])
 @pytest.mark.parametrize("between", [1, 4])
 def test_every_point_is_a_frame_bit_for_bit(path, loop, between):
     points = np.stack([A, B, C, D])
-    way = walk(points, 9, path, loop, between)
+    density = KDE(rng.normal(size=(20, 3, 5)), 2.0)
+    way = walk(points, 9, path, loop, between, density=density)
     assert len(way) == (9 * between if loop else 8 * between + 1) and way.dtype == np.float32
     frames = way[::between]
     places = [next(i for i, frame in enumerate(frames) if np.array_equal(frame, point)) for point in points]
     assert places == sorted(places) and places[0] == 0
     assert loop or np.array_equal(way[-1], D)
-    np.testing.assert_array_equal(frames, walk(points, 9, path, loop))
+    np.testing.assert_array_equal(frames, walk(points, 9, path, loop, density=density))
 
 
 def test_two_points_are_walked_at_constant_speed_and_a_loop_comes_back():
@@ -67,6 +69,35 @@ def test_two_points_are_walked_at_constant_speed_and_a_loop_comes_back():
 def test_a_longer_leg_takes_more_frames():
     points = np.array([[0.0], [1.0], [4.0]])
     np.testing.assert_allclose(walk(points, 5, "linear")[:, 0], [0, 1, 2, 3, 4], atol=1e-6)
+
+
+def half_circle(count: int) -> np.ndarray:
+    angles = np.linspace(0, np.pi, count)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def test_a_dense_way_goes_where_the_codes_are():
+    """Of codes on a half circle: round with them, not straight across, and as evenly."""
+    density = KDE(half_circle(60), 0.15)
+    way = dense(np.array([1.0, 0.0]), np.array([-1.0, 0.0]), np.arange(17) / 16, density)
+    np.testing.assert_allclose(np.linalg.norm(way, axis=1), 1, atol=0.08)
+    np.testing.assert_allclose(speeds(way), speeds(way).mean(), rtol=0.05)
+    straight = linear(way[0], way[-1], np.arange(17) / 16)
+    assert density.log_density(way).min() > density.log_density(straight).min() + 5
+    np.testing.assert_array_equal(way[[0, -1]], [[1, 0], [-1, 0]])
+
+
+def test_without_a_density_to_follow_there_is_no_dense_way():
+    with pytest.raises(ValueError, match="needs the density"):
+        walk(np.stack([A, B]), 9, "dense")
+
+
+def test_a_dense_leg_takes_frames_for_the_way_that_it_goes():
+    """Round the half circle it is half as long again as straight back."""
+    points = np.array([[1.0, 0.0], [-1.0, 0.0], [-1.0, -2.0]])
+    way = walk(points, 21, "dense", density=KDE(half_circle(60), 0.15))
+    corner = next(i for i, point in enumerate(way) if np.array_equal(point, points[1]))
+    assert corner == pytest.approx(20 * np.pi / (np.pi + 2), abs=1)
 
 
 @pytest.mark.parametrize(("points", "frames", "path"), [(1, 9, "linear"), (3, 2, "linear"), (2, 9, "curved")])
