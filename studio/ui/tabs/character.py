@@ -127,13 +127,13 @@ class CharacterTab:
             paste = gr.Checkbox(False, label="Put it back into the photo", info="Each result takes its place in the picture")
         quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
         everything.click(lambda: [info.name for info in self._animals()], None, animals, **quiet)
-        nothing.click(None, None, animals, js="() => []", **quiet)
+        nothing.click(None, None, animals, js="() => [[]]", **quiet)  # a list of outputs
         return Controls(animals, strength, paste)
 
     def _connect_source(self, desk: gr.State, source: gr.HTML, upload: gr.UploadButton) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        added = upload.upload(self._add_photos, [desk, upload], [desk, *self.outputs], **quiet)
-        added.then(self.offer.show, [desk], self.offer.outputs, **quiet)
+        self.added = upload.upload(self._add_photos, [desk, upload], [desk, *self.outputs], **quiet)
+        self.added.then(self.offer.show, [desk], self.offer.outputs, **quiet)
         self._photos.connect(desk, source)
 
     def _connect_making(
@@ -218,6 +218,10 @@ class CharacterTab:
     def _add_photos(self, desk: Desk, paths: list[str] | None) -> Iterator[tuple[Any, ...]]:
         """Adds what arrived; a picture made here restores its settings instead."""
         restored, refused = self._photos.open_files(desk, paths)
+        if restored is not None and restored.tab != self.id:
+            desk.routed = restored
+            yield desk, *self._values(source=self._photos.draw(desk))
+            return
         if restored is not None and self._is_dream(restored):
             yield desk, *next(self.restore(desk, restored))
             return
