@@ -1,9 +1,13 @@
 // The canvas of the Manifold tab: the faces that were found, one picture of the walk large with its slider, the rows below,
-// and of four faces the square between them. The slider and the square answer from sprites, without asking the server.
+// and of four faces the square between them. The slider and the square answer from sprites, without asking the server; of a point
+// of the square the very picture then comes from the networks.
+imaginarium.point = (root, { watch, props }) => watch("value", () => imaginarium.looked(props.value));
+
 imaginarium.walk = (root, { trigger, watch, props }) => {
   const { make, link, quiet, icon, narrow, bare, tales, describe, currentItem, recipeDetails, studyBadge, setPicture } = imaginarium;
   const EMPTY = { faces: [], rows: [], columns: 0, film: null, array: null, done: 0, total: 0, message: "", busy: false, run: 0 };
   const FRAME_MS = 50, PAUSE = 10; // as the films are made: 20 a second, the ends held
+  const LOST_MS = 4000; // after which an answer is no longer waited for
 
   const words = make("p", { className: "stage-words", role: "status", ariaLive: "polite" });
   const bar = make("progress", { max: 1, value: 0 });
@@ -28,7 +32,7 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
 
   const between = () => (value.film ? value.film.between : 1);
   const lastStep = () => (value.film ? value.film.count - 1 : Math.max(value.columns - 1, 0));
-  const named = () => (at.point ? { point: at.point } : { step: at.step, row: at.row });
+  const named = () => (at.point ? { point: at.point, row: at.row } : { step: at.step, row: at.row });
 
   // ---------------------------------------------------------------- what to save
 
@@ -111,22 +115,66 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
     square.getContext("2d").drawImage(image, 0, 0);
   }
 
+  // A point between the square's pictures: the four around it, blended.
+  function blend({ across, down }) {
+    const image = sprites[0], last = value.array.side - 1, side = image.naturalWidth / value.array.side;
+    if (large.width !== side) large.width = large.height = side;
+    const pen = large.getContext("2d"), x = Math.min(Math.floor(across * last), last - 1), y = Math.min(Math.floor(down * last), last - 1);
+    pen.clearRect(0, 0, side, side);
+    pen.globalCompositeOperation = "lighter";
+    for (const [dx, dy] of [[0, 0], [1, 0], [0, 1], [1, 1]]) {
+      pen.globalAlpha = (1 - Math.abs(across * last - x - dx)) * (1 - Math.abs(down * last - y - dy));
+      pen.drawImage(image, (x + dx) * side, (y + dy) * side, side, side, 0, 0, side, side);
+    }
+    pen.globalAlpha = 1;
+    pen.globalCompositeOperation = "source-over";
+  }
+
+  // The very picture of a point. One question is under way at a time; where the point has been meanwhile is never asked.
+  let exact = { name: "", image: null }, waits = 0;
+  const pointName = () => JSON.stringify([value.run, at.row, at.point]);
+
+  function ask() {
+    if (!at.point || exact.name === pointName() || performance.now() < waits) return;
+    waits = performance.now() + LOST_MS;
+    trigger("look", { ...named(), name: pointName() });
+  }
+
+  imaginarium.looked = async ({ name, src }) => {
+    if (src) {
+      const image = make("img", { src });
+      await image.decode();
+      exact = { name, image };
+    }
+    waits = 0;
+    if (!at.point) return;
+    show();
+    if (name !== pointName()) ask();
+  };
+
+  function showPoint() {
+    const { across, down } = at.point, ready = exact.name === pointName();
+    large.dataset.exact = ready ? exact.name : "";
+    if (ready) paint(large, exact.image, 0, 0, exact.image.naturalWidth);
+    else if (at.row === 0) blend(at.point);
+    else if (exact.name.startsWith(`[${value.run},${at.row},`)) paint(large, exact.image, 0, 0, exact.image.naturalWidth);
+    caption.textContent = `${at.row ? value.rows[at.row].label : "Face"}, ${Math.round(100 * across)} % across and ${Math.round(100 * down)} % down`;
+  }
+
   // From the film's sprite once it is there, from the strip's own frames before.
   function show() {
     const sprite = value.film && sprites[at.row + 1];
-    if (at.point && sprites[0] && value.array) {
-      const side = sprites[0].naturalWidth / value.array.side;
-      paint(large, sprites[0], at.point[1], at.point[0], side);
-      caption.textContent = `between all four, ${at.point[0] + 1} down and ${at.point[1] + 1} across`;
-    } else if (sprite) {
+    if (at.point && sprites[0] && value.array) showPoint();
+    else if (sprite) {
       const { across, rows: films } = value.film;
       paint(large, sprite, at.step % across, Math.floor(at.step / across), films[at.row].size);
       caption.textContent = captionOf();
     } else showFrame();
     dot.hidden = !at.point;
+    if (!at.point) large.dataset.exact = "";
     if (at.point && value.array) {
-      dot.style.left = `${(100 * (at.point[1] + 0.5)) / value.array.side}%`;
-      dot.style.top = `${(100 * (at.point[0] + 0.5)) / value.array.side}%`;
+      const place = (part) => `${(100 * (part * (value.array.side - 1) + 0.5)) / value.array.side}%`; // the faces are in the middle of their corners
+      Object.assign(dot.style, { left: place(at.point.across), top: place(at.point.down) });
     }
     slider.max = lastStep();
     slider.value = at.step;
@@ -187,10 +235,17 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
   function point(event) {
     if (!value.array || (event.type === "pointermove" && !event.buttons && event.pointerType !== "mouse")) return;
     const box = square.getBoundingClientRect();
-    const place = (from, size) => Math.max(0, Math.min(value.array.side - 1, Math.floor((from / size) * value.array.side)));
+    const { side } = value.array, part = (from, size) => bounded(((from / size) * side - 0.5) / (side - 1));
+    goTo({ across: part(event.clientX - box.left, box.width), down: part(event.clientY - box.top, box.height) });
+  }
+
+  const bounded = (part) => Math.round(1000 * Math.max(0, Math.min(1, part))) / 1000;
+
+  function goTo(point) {
     setPlaying(false);
-    at.point = [place(event.clientY - box.top, box.height), place(event.clientX - box.left, box.width)];
+    at.point = point;
     show();
+    ask();
   }
   square.addEventListener("pointerdown", (event) => { square.setPointerCapture(event.pointerId); point(event); });
   square.addEventListener("pointermove", (event) => event.buttons && point(event));
@@ -199,10 +254,8 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
     if (!by || !value.array) return;
     event.preventDefault();
     event.stopPropagation();
-    const [y, x] = at.point || [0, -by[1]];
-    const within = (number) => Math.max(0, Math.min(value.array.side - 1, number));
-    at.point = [within(y + by[0]), within(x + by[1])];
-    show();
+    const { across, down } = at.point || { across: 0.5, down: 0.5 }, step = 1 / (value.array.side - 1);
+    goTo({ across: bounded(across + by[1] * step), down: bounded(down + by[0] * step) });
   });
   root.tabIndex = -1;
   document.addEventListener("keydown", (event) => {
@@ -256,7 +309,7 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
     if (films !== filmed) {
       filmed = films;
       if (value.film) Object.assign(at, value.place || { step: at.step * between() });
-      loadSprites();
+      loadSprites().then(ask);
     } else show();
     if (root.offsetParent) describe(currentItem(), value);
   }

@@ -24,7 +24,7 @@ from studio.core.recipe import Recipe
 from studio.core.registry import Card, Registry
 from studio.core.video import encode, there_and_back
 from studio.latent import reversal
-from studio.latent.traverse import PATHS, array, walk
+from studio.latent.traverse import PATHS, array, linear, walk
 from studio.metrics.class_score import ANIMAL_JUDGE, ask_judge
 from studio.metrics.face_score import has_face
 from studio.metrics.identity import IDENTITY_JUDGE, embed_heads
@@ -322,9 +322,34 @@ def film_data(film: Film, kind: str) -> bytes:
 
 def frame_recipe(result: TraverseResult, step: int, row: int) -> Recipe:
     """How to make one picture of the walk's film again: ``step`` of the film, in a ``row``."""
-    animal = result.rows[row].animal
-    settings = {**result.recipe.parameters, "step": step, **({"animal": animal} if animal else {})}
-    return result.recipe.model_copy(update={"parameters": settings})
+    return _one_of(result, row, {"step": step})
+
+
+def point_picture(engine: Engine, result: TraverseResult, across: float, down: float, row: int = 0) -> np.ndarray:
+    """The picture of any point between four faces, uint8 (R, R, 3): as a face, or as the animal of a ``row``.
+
+    ``across`` and ``down`` are in [0, 1]; the points of the array give its own pictures, bit for bit.
+
+    Raises:
+        ValueError: the walk is not one between four faces, or the point is outside of the square.
+    """
+    if result.array is None:
+        raise ValueError("Only four faces have a square between them: add more faces, then press Make.")
+    if not all(is_number(part) and 0 <= part <= 1 for part in (across, down)):
+        raise ValueError("The square goes from 0 to 1 in both directions.")
+    networks = _networks(engine.registry, result.request.invert.generator)
+    first, second, third, fourth = (inversion.code for inversion in result.inversions)
+    (left,), (right,) = (linear(*edge, np.array([down])) for edge in ((first, third), (second, fourth)))
+    faces = _synthesise(engine, networks, linear(left, right, np.array([across])).astype(np.float32))
+    if animal := result.rows[row].animal:
+        (info,) = choose_animals(engine, (animal,))
+        faces = _as_animal(engine, info.card, faces, result.request.strength)
+    return faces[0]
+
+
+def point_recipe(result: TraverseResult, across: float, down: float, row: int = 0) -> Recipe:
+    """How to make the picture of a point between four faces again."""
+    return _one_of(result, row, {"point": {"across": across, "down": down}})
 
 
 def request_from_recipe(recipe: Recipe, photos: Sequence[Photo]) -> InvertRequest | TraverseRequest:
@@ -725,6 +750,13 @@ def _recipe(
         checkpoints={card.id: card.sha256 for card in cards},
         inputs=inputs_of([request.photos[index] for index in indices], [eyes[index] for index in indices]),
     )
+
+
+def _one_of(result: TraverseResult, row: int, place: dict[str, Any]) -> Recipe:
+    """How to make one picture of a walk again: which it is says ``place``."""
+    animal = result.rows[row].animal
+    settings = {**result.recipe.parameters, **place, **({"animal": animal} if animal else {})}
+    return result.recipe.model_copy(update={"parameters": settings})
 
 
 def _dream_recipe(entry: dict[str, Any], recipe: Recipe) -> Recipe:

@@ -99,6 +99,7 @@ class Delivery:
             pull = partial(self._pull, tab.offer)
             tab.offer.pull.click(pull, [desk], [desk, courier, *widgets], **shared)
             tab.offer.stop.click(_stop_pull, [desk], [desk], **QUIET)
+            tab.added.then(self._route, [desk], [desk, courier, *widgets], **shared)
 
     # -- what arrives ---------------------------------------------------------------------------------------------------
 
@@ -123,6 +124,14 @@ class Delivery:
             recipe = recipe_of(text)
         except RecipeError as error:
             yield self._bring(desk, note=note(str(error), True))
+        else:
+            yield from self._restore(desk, recipe)
+
+    def _route(self, desk: Desk) -> Iterator[dict[Any, Any]]:
+        """A picture that was dropped on a tab that did not make it goes to the one that did."""
+        recipe, desk.routed = desk.routed, None
+        if recipe is None:
+            yield {self._desk: desk}
         else:
             yield from self._restore(desk, recipe)
 

@@ -183,7 +183,8 @@ class Table:
 class Desk(Table):
     """One visitor's photos and results; lives in the session and nowhere else. Its own photos are the Character tab's; ``tables``
     holds those of the other tabs by the tab's id. ``token`` opens the visitor's workspace; ``view`` and ``shown`` are what the
-    strip shows of it; ``wanted`` is the recipe restored last, whose networks can be pulled."""
+    strip shows of it; ``wanted`` is the recipe restored last, whose networks can be pulled; ``routed`` is one that was dropped on
+    a tab that is not its own."""
 
     tables: dict[str, Any] = field(default_factory=dict)
     sheet: dict[str, Any] = field(default_factory=dict)
@@ -192,6 +193,7 @@ class Desk(Table):
     view: Filter = field(default_factory=Filter)
     shown: int = STRIP_PAGE
     wanted: Recipe | None = None
+    routed: Recipe | None = None
     pull_stopped: bool = False
     stopped: bool = False
     run: int = 0

@@ -44,7 +44,8 @@ class Tab(Protocol):
 
     ``takes`` maps the kinds of things it can be sent ("photo", "code", "mask", "style") to what the button says. ``outputs`` are
     what ``open``, ``restore`` and ``take`` set, in their order. ``offer``, built where the tab restores, offers to pull the
-    networks of ``desk.wanted``, which ``restore`` sets to its recipe.
+    networks of ``desk.wanted``, which ``restore`` sets to its recipe. ``added`` is the event of files that arrived: after
+    it ``desk.routed`` goes to its own tab.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Tab(Protocol):
     takes: Mapping[str, str]
     outputs: Sequence[gr.components.Component]
     offer: Offer
+    added: gr.events.Dependency
 
     def __init__(self, backstage: Backstage): ...
 

@@ -23,6 +23,7 @@ PLAYS = """async (data) => {
   await new Promise((done) => { video.ontimeupdate = () => video.currentTime > 0.1 && done(); });
   return { ready: video.readyState, seconds: video.duration, width: video.videoWidth, height: video.videoHeight };
 }"""
+EXACT = '.walk-large[data-exact^="["]'  # the picture that the networks make of the point, and no blend
 LARGE = "document.querySelector('.walk-large').toDataURL()"
 
 
@@ -95,8 +96,25 @@ def test_four_faces_make_a_square_to_look_around_in(visit):
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.up()
-    assert page.evaluate(LARGE) != before and "5 down and 5 across" in page.locator(".walk-caption").inner_text()
+    assert page.evaluate(LARGE) != before and "Face, 50 % across and 50 % down" in page.locator(".walk-caption").inner_text()
+    page.wait_for_selector(EXACT)
     visitor.picture("square")
+    page.locator(".walk-row").nth(1).locator(".frame").first.click()
+    face = page.evaluate(LARGE)
+    page.locator(".walk-square").press("ArrowRight")
+    page.wait_for_selector(EXACT)
+    assert page.evaluate(LARGE) != face and page.locator(".walk-caption").inner_text().startswith("Lion, 63 %")
+
+
+def test_a_walk_that_is_dropped_on_the_other_tab_goes_to_its_own(visit, tmp_path):
+    visitor = visit()
+    page = visitor.page
+    turn_to(visitor)
+    sheet = save(visitor, lambda: page.click(".save-sheet"), tmp_path)
+    page.click("[data-tab=character]")
+    page.set_input_files(".tab-pane.on .picker", str(sheet))
+    page.wait_for_selector("#tab-manifold.on .note:has-text('restored')")
+    assert page.locator("#tab-manifold .person").count() == 2
 
 
 def test_stop_while_a_photo_is_found_and_it_can_be_made_again(visit, astronaut):

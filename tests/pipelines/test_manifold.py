@@ -29,6 +29,8 @@ from studio.pipelines.manifold import (
     frame_recipe,
     invert,
     list_generators,
+    point_picture,
+    point_recipe,
     request_from_recipe,
     traverse,
 )
@@ -215,6 +217,22 @@ def test_four_faces_are_the_corners_of_the_array(engine):
     corners = result.array[0, 0], result.array[0, -1], result.array[-1, 0], result.array[-1, -1]
     for corner, inversion in zip(corners, result.inversions, strict=True):
         np.testing.assert_array_equal(corner, inversion.image)
+
+
+def test_a_point_of_the_square_is_its_picture_there_and_the_animal_is_made_of_it(engine):
+    four = replace(TWO, photos=(ANNA, BEN, CLEO, DAN))
+    result = walked(engine, invert=four, frames=5, animals=("lion",))
+    for y, x in ((0, 0), (4, 1), (2, 3)):
+        np.testing.assert_array_equal(point_picture(engine, result, x / 4, y / 4), result.array[y, x])
+    face, lion = (point_picture(engine, result, 0.3, 0.9, row) for row in (0, 1))
+    np.testing.assert_allclose(255 - face.astype(int), lion, atol=1)
+    assert point_recipe(result, 0.3, 0.9, 1).parameters["point"] == {"across": 0.3, "down": 0.9}
+    assert point_recipe(result, 0.3, 0.9, 1).parameters["animal"] == "lion"
+    for outside in (-0.1, 1.1, float("nan"), "x"):
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            point_picture(engine, result, 0.5, outside)
+    with pytest.raises(ValueError, match="Only four faces"):
+        point_picture(engine, walked(engine), 0.5, 0.5)
 
 
 def test_what_was_found_before_is_not_searched_again(engine):

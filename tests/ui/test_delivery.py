@@ -10,7 +10,7 @@ import pytest
 
 from studio.core.checkpoints import CheckpointError
 from studio.core.engine import Engine
-from studio.core.images import Photo
+from studio.core.images import Photo, to_png
 from studio.core.recipe import Recipe, RecipeError
 from studio.core.workspace import Workspaces
 from studio.ui.delivery import _stop_pull, missing_networks, origin_of, pullable, recipe_of
@@ -299,3 +299,13 @@ def test_a_recipe_cannot_say_where_to_pull_from(page, lacking, more):
     assert brought(delivery._paste(desk, event(text=text)))[delivery._courier]["note"]["error"]
     brought(delivery._pull(tab.offer, desk))
     assert desk.wanted is None and lacking[1] == []
+
+
+def test_a_picture_that_another_tab_made_is_routed_to_it(page, tmp_path):
+    tab, delivery = page
+    desk, path = Desk(), tmp_path / "walk.png"
+    path.write_bytes(to_png(np.zeros((8, 8, 3), np.uint8), Recipe(tab="manifold", verb="traverse", parameters={"frames": 7})))
+    list(tab._add_photos(desk, [str(path)]))
+    set_to = brought(delivery._route(desk))
+    assert set_to[delivery._courier]["tab"] == "manifold" and 7 in set_to.values() and desk.routed is None
+    assert brought(delivery._route(desk)) == {delivery._desk: desk}

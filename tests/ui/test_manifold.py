@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,9 @@ from studio.core.workspace import Workspaces
 from studio.pipelines import manifold as pipeline
 from studio.ui.delivery import Parcel
 from studio.ui.session import Backstage, Desk
-from studio.ui.tabs import manifold
+from studio.ui.tabs import manifold_canvas
 from studio.ui.tabs.manifold import NO_GENERATOR, ManifoldTab
+from tests.engines import until
 from tests.ui.stand_ins import event, last, stand_in_backstage, stand_in_store
 
 GIVEN = ["lion"], 5, 1.0, False, "spherical", "flagship", 2
@@ -55,7 +58,7 @@ def made(tab, desk, given=GIVEN):
     return problem
 
 
-def walk_of(desk) -> manifold.Walk:
+def walk_of(desk) -> manifold_canvas.Walk:
     return desk.tables["manifold"]
 
 
@@ -158,12 +161,65 @@ def test_one_picture_is_kept_with_its_place_and_can_be_sent_on(tab, backstage):
     assert tab.gives(recipe) == ("photo",) and tab.gives(walk_of(desk).result.recipe) == ()
 
 
+def with_four(tab) -> Desk:
+    """A desk whose walk leads between four dreams."""
+    desk = opened(tab)
+    for number in (3, 4):
+        last(tab._photos.add_sample(desk, event(name=f"dream-{number}.png")))
+    assert made(tab, desk) == ""
+    return desk
+
+
+def looked(tab, desk, **values) -> np.ndarray:
+    """The picture that a point of the square answers with."""
+    answer = tab._look(desk, event(name="a point", **values))
+    assert answer["name"] == "a point"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["src"].removeprefix("data:image/png;base64,")))))
+
+
+def test_a_point_between_four_faces_is_shown_kept_and_restored(tab, backstage):
+    desk = with_four(tab)
+    result = walk_of(desk).result
+    np.testing.assert_array_equal(looked(tab, desk, point={"across": 0.25, "down": 0.5}, row=0), result.array[2, 1])
+    point = {"across": 0.3, "down": 0.61}
+    lion = looked(tab, desk, point=point, row=1)
+    _, strip, _ = tab._keep_picture(desk, event(point=point, row=1))
+    gallery, item = backstage.gallery(desk), strip["items"][0]
+    recipe = gallery.recipe(item["id"])
+    np.testing.assert_array_equal(open_photo(gallery.png(item["id"])).rgb, lion)
+    assert ["Shows", "30 % across, 61 % down as lion"] in tab.describe(recipe) and tab.gives(recipe) == ("photo",)
+    last(tab.restore(desk, recipe))
+    assert made(tab, desk) == "" and walk_of(desk).value["place"] == {"point": point, "row": 1}
+
+
+def test_a_point_of_a_walk_without_a_square_has_no_picture(tab):
+    answer = tab._look(opened(tab), event(name="x" * 999, point={"across": 0.5, "down": 0.5}, row=9))
+    assert answer == {"name": "x" * 200, "src": ""}
+
+
+def test_a_point_is_answered_while_somebody_else_is_searched(tab, photo):
+    """No clock: what the second visitor asks for is answered between two steps of the first one's search."""
+    second, first = with_four(tab), opened(tab)
+    last(tab._add_photos(first, [str(photo)]))
+    searching = threading.Thread(target=lambda: last(tab._make(first, *GIVEN[:-1], 300)))
+    searching.start()
+    until(lambda: "Finding astronaut" in walk_of(first).value["message"])
+    for across in (0.1, 0.2, 0.3):
+        assert looked(tab, second, point={"across": across, "down": 0.5}, row=0).shape == (64, 64, 3)
+    assert searching.is_alive() and "Finding astronaut" in walk_of(first).value["message"]
+    tab._stop(first)
+    searching.join(60)
+    assert not searching.is_alive()
+
+
 @pytest.mark.parametrize("value", [None, -1, 10**6, "x", True, [], {"a": 1}, [0], ["x", 1], [0, 99]])
 def test_forged_events_change_nothing(tab, backstage, value):
     desk = opened(tab)
     tab._keep_picture(desk, event(step=value, row=0, point=None))
     tab._keep_picture(desk, event(step=0, row=value))
     tab._keep_picture(desk, event(point=value))
+    tab._keep_picture(desk, event(point={"across": value, "down": value}, row=value))
+    assert tab._look(desk, event(name=value, point={"across": 0.5, "down": value}, row=value))["src"] == ""
     _, brought = tab._export(desk, event(what=value, step=value, row=value, point=value))
     assert "file" not in brought and backstage.gallery(desk).count() == 0
 
@@ -226,6 +282,6 @@ def test_wild_recipes_are_bounded_or_refused(tab):
 
 def test_the_sprites_hold_every_picture(tab):
     pictures = [np.full((16, 16, 3), 10 * number, np.uint8) for number in range(14)]
-    with Image.open(io.BytesIO(Path(manifold._sprites(pictures, 12)["path"]).read_bytes())) as image:
+    with Image.open(io.BytesIO(Path(manifold_canvas.sprites(pictures, 12)["path"]).read_bytes())) as image:
         assert image.size == (192, 32)
         assert abs(np.asarray(image)[24, 24].astype(int) - 130).max() < 8

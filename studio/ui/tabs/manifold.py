@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
-import io
+import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gradio as gr
 import numpy as np
-from PIL import Image
 
 from studio.core.checkpoints import CheckpointError
 from studio.core.gallery import Gallery, GalleryError
 from studio.core.images import Photo, to_png
 from studio.core.recipe import Recipe, without_recipe
 from studio.ui.delivery import Offer, Parcel, missing_networks
-from studio.ui.parts import ASSETS, buttons, capital, drawn, event_value, note, pretty, problem_text, progress, served
+from studio.ui.parts import ASSETS, buttons, drawn, event_value, note, problem_text, progress
 from studio.ui.session import Backstage, Desk, Slot, Table
-from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, head_of, sent_slot, source_crop, then
-from studio.ui.strip import download, parcel, strip_value
+from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, head_of, sent_slot, then
+from studio.ui.strip import QUIET, download, parcel, strip_value
+from studio.ui.tabs.manifold_canvas import (
+    EMPTY,
+    Walk,
+    describe,
+    inline,
+    likeness,
+    new_value,
+    place_of,
+    point_in,
+    point_words,
+    row_words,
+    settle,
+    show_cell,
+    show_film,
+    show_found,
+    show_preview,
+    show_rows,
+    slot_name,
+    summary,
+    walk_title,
+)
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
-    from studio.pipelines.manifold import Film, Inversion, InvertRequest, Preview, TraverseRequest, TraverseResult
+    from studio.pipelines.manifold import InvertRequest, TraverseRequest, TraverseResult
     from studio.ui.shell import Shell
+
+log = logging.getLogger(__name__)
 
 # The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
 
@@ -40,12 +61,8 @@ MAX_PHOTOS, MAX_STRENGTH, MAX_STEPS, STEPS = 4, 1.3, 300, 100
 FRAMES, FEWEST, MOST = 9, 5, 25
 PREVIEW_SECONDS = 0.15  # between two looks at a face that is being found
 REMEMBERED = 32  # faces that are not searched again in this visit
-SPRITES = 12  # pictures in a row of what the slider shows
+LONGEST_NAME = 200  # of a point, as the browser calls it
 NO_GENERATOR = "There is no generator here yet that faces can be found in: pull one, then start the studio again."
-EMPTY: dict[str, Any] = {
-    "faces": [], "rows": [], "columns": 0, "film": None, "array": None, "done": 0, "total": 0, "message": "", "busy": False,
-    "run": 0, "place": None,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,35 +81,6 @@ class Controls:
         return [self.animals, self.frames, self.strength, self.loop, self.path, self.generator, self.steps]
 
 
-@dataclass
-class Walk(Table):
-    """One visitor's walk: what was found and made, what the browser draws of it (``value``), and the ids of what is kept.
-
-    ``place`` is what a restored recipe shows of the walk: a step of its film and a row.
-    """
-
-    found: dict[Any, Inversion] = field(default_factory=dict)
-    kept: dict[Any, str] = field(default_factory=dict)
-    result: TraverseResult | None = None
-    film: Film | None = None
-    films: dict[str, bytes] = field(default_factory=dict)
-    sheet_id: str = ""
-    value: dict[str, Any] = field(default_factory=lambda: dict(EMPTY))
-    place: tuple[int, str] | None = None
-    run: int = 0
-    stopped: bool = False
-
-    def begin(self) -> int:
-        """A new run; whatever still runs ends when it sees that it is not the latest."""
-        self.run, self.stopped, self.expected = self.run + 1, False, ()
-        self.result, self.film, self.films, self.sheet_id = None, None, {}, ""
-        return self.run
-
-    def goes_on(self, run: int) -> bool:
-        """Whether a run is the latest and was not stopped."""
-        return self.run == run and not self.stopped
-
-
 class ManifoldTab:
     """Walks between faces."""
 
@@ -106,7 +94,7 @@ class ManifoldTab:
         self._photos = PhotoSource(
             backstage, _walk, lambda: self._samples, MAX_PHOTOS, mixes=True, restores=lambda recipe: recipe.tab == self.id
         )
-        self._first_visit: tuple[list[Slot], TraverseResult, Film] | None = None
+        self._first_visit: tuple[list[Slot], TraverseResult, Any] | None = None
         self._first_visit_lock = threading.Lock()
 
     @staticmethod
@@ -129,9 +117,10 @@ class ManifoldTab:
                     make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="walk-make")
                     stop = gr.Button("Stop", elem_classes="stop-button", elem_id="walk-stop", interactive=False)
         with gr.Column(elem_classes="canvas"):
-            stage = drawn("walk", "walk", "export", "keep")
+            stage = drawn("walk", "walk", "export", "keep", "look")
+            point = drawn("point", "walk-point")
         self.outputs = [source, stage, *controls.all(), problem]
-        self._connect(shell, source, upload, stage, make, stop, controls, problem)
+        self._connect(shell, source, upload, stage, point, make, stop, controls, problem)
 
     def _build_controls(self) -> Controls:
         with gr.Row(elem_classes="label-row"):
@@ -164,6 +153,7 @@ class ManifoldTab:
         source: gr.HTML,
         upload: gr.UploadButton,
         stage: gr.HTML,
+        point: gr.HTML,
         make: gr.Button,
         stop: gr.Button,
         controls: Controls,
@@ -171,19 +161,19 @@ class ManifoldTab:
     ) -> None:
         desk = shell.desk
         running: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        quiet: dict[str, Any] = {**running, "queue": False}
-        added = upload.upload(self._add_photos, [desk, upload], [desk, *self.outputs], **running)
-        added.then(self.offer.show, [desk], self.offer.outputs, **quiet)
+        self.added = upload.upload(self._add_photos, [desk, upload], [desk, *self.outputs], **running)
+        self.added.then(self.offer.show, [desk], self.offer.outputs, **QUIET)
         self._photos.connect(desk, source)
         outputs = [desk, stage, shell.strip, problem, make, stop]
         made = gr.on(
             [make.click, controls.strength.release, controls.frames.release], self._make, [desk, *controls.all()], outputs,
             trigger_mode="always_last", **running,
         )  # fmt: skip
-        made.then(self.offer.show, [desk], self.offer.outputs, **quiet)
-        stop.click(self._stop, [desk], [desk, stop], **quiet)
+        made.then(self.offer.show, [desk], self.offer.outputs, **QUIET)
+        stop.click(self._stop, [desk], [desk, stop], **QUIET)
         stage.export(self._export, [desk], [desk, shell.courier], **running)
-        stage.keep(self._keep_picture, [desk], [desk, shell.strip, shell.courier], **quiet)
+        stage.look(self._look, [desk], [point], trigger_mode="multiple", **QUIET)
+        stage.keep(self._keep_picture, [desk], [desk, shell.strip, shell.courier], **QUIET)
 
     # -- the first visit ------------------------------------------------------------------------------------------------
 
@@ -224,12 +214,12 @@ class ManifoldTab:
         slots, walk.result, walk.film = self._first_visit
         walk.slots = [replace(slot) for slot in slots]  # a choice made on one desk stays there
         request = walk.result.request
-        walk.value = _new_value(walk, request.invert, request)
+        walk.value = new_value(walk, request.invert, request)
         for index, inversion in enumerate(walk.result.inversions):
             walk.found[_key(walk.slots[index], request.invert)] = inversion
-            _show_found(walk, index, inversion)
-        _show_rows(walk)
-        _show_film(walk)
+            show_found(walk, index, inversion)
+        show_rows(walk)
+        show_film(walk)
         words = "Two faces that never were. Drag the slider, or drop photos of your own."
         walk.value |= {"busy": False, "message": words}
 
@@ -303,7 +293,7 @@ class ManifoldTab:
         if not missing:
             for slot, dreamt in zip(walk.slots, dreams or (None,) * len(walk.slots), strict=False):
                 slot.recipe = dreamt
-        desk.wanted, walk.place = recipe, _place_of(recipe)
+        desk.wanted, walk.place = recipe, place_of(recipe)
         trouble = missing_networks(self._backstage, recipe)
         said = note(f"The settings are restored. {then(missing)} {trouble}".strip(), bool(trouble))
         yield self._values(self._photos.draw(desk, said), None, self._restored(recipe))
@@ -326,17 +316,7 @@ class ManifoldTab:
     @staticmethod
     def describe(recipe: Recipe) -> list[list[str]]:
         """The recipe's settings for people."""
-        asked = recipe.parameters
-        named, as_animal = asked.get("animals"), f" as {asked['animal']}" if "animal" in asked else ""
-        words = {
-            "Shows": f"step {asked['step']}{as_animal}" if "step" in asked else None,
-            "Frames": asked.get("frames"),
-            "Path": asked.get("path"),
-            "Animals": ", ".join(map(str, named)) if isinstance(named, list) and named else None,
-            "How far": f"{asked['strength']:.2f}" if isinstance(asked.get("strength"), int | float) else None,
-            "Care": f"{asked['steps']} steps" if "steps" in asked else None,
-        }
-        return [[name, str(text)] for name, text in words.items() if text is not None]
+        return describe(recipe)
 
     def find_photo(self, gallery: Gallery, sha256: str) -> Photo | None:
         """A photo that is kept here or came with the studio."""
@@ -356,7 +336,7 @@ class ManifoldTab:
             engine = self._backstage.engine()
             yield from self._fill(desk, engine, *self._requests(walk, engine, *given))
         except (ValueError, GalleryError, CheckpointError, RuntimeError) as error:
-            _settle(walk, "Not finished.")
+            settle(walk, "Not finished.")
             yield desk, walk.value, gr.skip(), problem_text(str(error)), *buttons(busy=False)
 
     def _requests(
@@ -392,7 +372,7 @@ class ManifoldTab:
         self, desk: Desk, engine: Engine, faces: InvertRequest, request: TraverseRequest | None
     ) -> Iterator[tuple[Any, ...]]:
         walk, run = _walk(desk), _walk(desk).begin()
-        walk.value = _new_value(walk, faces, request)
+        walk.value = new_value(walk, faces, request)
         yield desk, walk.value, gr.skip(), "", *buttons(busy=True)
         for part in (self._find, self._go, self._film):
             if walk.goes_on(run):
@@ -401,7 +381,7 @@ class ManifoldTab:
                         break
                     yield desk, walk.value, strip, "", gr.skip(), gr.skip()
         if walk.run == run:
-            _settle(walk, _summary(walk))
+            settle(walk, summary(walk))
             yield desk, walk.value, gr.skip(), "", *buttons(busy=False)
 
     def _find(self, desk: Desk, engine: Engine, run: int, faces: InvertRequest, _: Any) -> Iterator[Any]:
@@ -420,9 +400,9 @@ class ManifoldTab:
                             yield gr.skip()
                         elif time.monotonic() - looked > PREVIEW_SECONDS:
                             looked = time.monotonic()
-                            _show_preview(walk, index, step)
+                            show_preview(walk, index, step)
                             yield gr.skip()
-            _show_found(walk, index, walk.found[key])
+            show_found(walk, index, walk.found[key])
             yield self._keep_found(desk, slot, key)
             _forget(walk)
 
@@ -436,8 +416,8 @@ class ManifoldTab:
             return gr.skip()
         parents = (slot.origin,) if slot.origin else ()
         recipe = inversion.recipe.model_copy(update={"parents": parents})
-        words = {"words": _likeness(inversion), "study": inversion.study, "animal": "found"}
-        walk.kept[key] = gallery.add(inversion.image, recipe, parents, f"{_name(slot)}, found", words).id
+        words = {"words": likeness(inversion), "study": inversion.study, "animal": "found"}
+        walk.kept[key] = gallery.add(inversion.image, recipe, parents, f"{slot_name(slot)}, found", words).id
         return strip_value(self._backstage, desk)
 
     def _go(self, desk: Desk, engine: Engine, run: int, faces: InvertRequest, request: TraverseRequest | None) -> Iterator[Any]:
@@ -453,10 +433,10 @@ class ManifoldTab:
             for step in steps:
                 if isinstance(step, TraverseResult):
                     walk.result = step
-                    _show_rows(walk)
+                    show_rows(walk)
                     yield self._keep_sheets(desk, keys)
                 elif isinstance(step, Cell):
-                    _show_cell(walk, step.row, step.column, step.image)
+                    show_cell(walk, step.row, step.column, step.image)
                 else:
                     walk.value |= progress(step)
                     yield gr.skip()
@@ -465,9 +445,9 @@ class ManifoldTab:
         walk, gallery = _walk(desk), self._backstage.gallery(desk)
         origins = {key: slot.origin for key, slot in zip(keys, walk.slots, strict=True)}
         parents = tuple(dict.fromkeys(parent for key in keys if (parent := walk.kept.get(key) or origins[key])))
-        result, title = walk.result, _title(walk)
+        result, title = walk.result, walk_title(walk)
         walk.result = result = replace(result, recipe=result.recipe.model_copy(update={"parents": parents}))
-        words = {"words": _row_words(result), "study": result.rows[0].study, "animal": "walk"}
+        words = {"words": row_words(result), "study": result.rows[0].study, "animal": "walk"}
         walk.sheet_id = gallery.add(result.sheet, result.recipe, parents, title, words).id
         if result.array_sheet is not None:
             recipe = result.recipe.model_copy(update={"parameters": {**result.recipe.parameters, "sheet": "array"}})
@@ -485,7 +465,7 @@ class ManifoldTab:
             for step in steps:
                 if isinstance(step, Film):
                     walk.film = step
-                    _show_film(walk)
+                    show_film(walk)
                 else:
                     walk.value |= progress(step)
                 yield gr.skip()
@@ -499,20 +479,30 @@ class ManifoldTab:
 
     def _picture(self, walk: Walk, event: gr.EventData) -> tuple[np.ndarray, Recipe, str]:
         """The picture that an event names by its step and row, or by its point of the array. Raises ``LookupError``."""
-        from studio.pipelines.manifold import frame_recipe
+        from studio.pipelines.manifold import frame_recipe, point_picture, point_recipe
 
-        step, row, point = (event_value(event, name) for name in ("step", "row", "point"))
-        if walk.result is None or walk.film is None:
+        result, step, point = walk.result, event_value(event, "step"), point_in(event_value(event, "point"))
+        if result is None:
             raise LookupError
-        if isinstance(point, list) and walk.result.array is not None:
-            y, x = (_index(value, len(walk.result.array)) for value in point)
-            recipe = walk.result.recipe
-            recipe = recipe.model_copy(update={"parameters": {**recipe.parameters, "point": [y, x]}})
-            return walk.result.array[y, x], recipe, f"{_title(walk)}, point {y + 1}.{x + 1}"
-        row = _index(row, len(walk.film.rows))
+        row = _index(event_value(event, "row"), len(result.rows))
+        animal = f" as {result.rows[row].label}" if row else ""
+        if point and result.array is not None:
+            image = point_picture(self._backstage.engine(), result, **point, row=row)
+            return image, point_recipe(result, **point, row=row), f"{walk_title(walk)}{animal}, {point_words(point)}"
+        if walk.film is None:
+            raise LookupError
         step = _index(step, len(walk.film.rows[row]))
-        animal = f" as {walk.result.rows[row].label}" if row else ""
-        return walk.film.rows[row][step], frame_recipe(walk.result, step, row), f"{_title(walk)}{animal}, step {step + 1}"
+        return walk.film.rows[row][step], frame_recipe(result, step, row), f"{walk_title(walk)}{animal}, step {step + 1}"
+
+    def _look(self, desk: Desk, event: gr.EventData) -> dict[str, str]:
+        """The very picture of a point of the square; the browser asks for the next one when this one is there."""
+        named = event_value(event, "name")
+        answer = {"name": named[:LONGEST_NAME] if isinstance(named, str) else "", "src": ""}
+        try:
+            answer["src"] = inline(self._picture(_walk(desk), event)[0])
+        except (LookupError, CheckpointError, RuntimeError) as error:  # the next walk says what is wrong
+            log.warning("A point could not be shown: %s", error)
+        return answer
 
     def _keep_picture(self, desk: Desk, event: gr.EventData) -> tuple[Desk, Any, Any]:
         """Keeps one picture of the walk in the gallery."""
@@ -522,8 +512,8 @@ class ManifoldTab:
             parents = (walk.sheet_id,) if walk.sheet_id else ()
             recipe = recipe.model_copy(update={"parents": parents})
             self._backstage.gallery(desk).add(image, recipe, parents, title)
-        except (GalleryError, LookupError) as error:
-            words = str(error) if isinstance(error, GalleryError) else "Make the walk first, then keep its pictures."
+        except (GalleryError, CheckpointError, RuntimeError, LookupError) as error:
+            words = "Make the walk first, then keep its pictures." if isinstance(error, LookupError) else str(error)
             return desk, gr.skip(), parcel(desk, note=note(words, True))
         return desk, strip_value(self._backstage, desk), parcel(desk, note=note(f"{title} is kept."))
 
@@ -550,11 +540,11 @@ class ManifoldTab:
                 raise LookupError
             if what not in walk.films:
                 walk.films[what] = film_data(walk.film, what)
-            return walk.films[what], f"{_title(walk)}.{what}"
+            return walk.films[what], f"{walk_title(walk)}.{what}"
         if what == "sheet":
-            return to_png(result.sheet, result.recipe), f"{_title(walk)}.png"
+            return to_png(result.sheet, result.recipe), f"{walk_title(walk)}.png"
         if what == "array" and result.array_sheet is not None:
-            return to_png(result.array_sheet, result.recipe), f"{_title(walk)}, all between.png"
+            return to_png(result.array_sheet, result.recipe), f"{walk_title(walk)}, all between.png"
         image, recipe, title = self._picture(walk, event)
         return to_png(image, recipe), f"{title}.png"
 
@@ -600,21 +590,6 @@ def _forget(walk: Walk) -> None:
         del walk.found[next(iter(walk.found))]
 
 
-def _name(slot: Slot) -> str:
-    return Path(slot.name).stem
-
-
-def _title(walk: Walk) -> str:
-    names = [Path(inversion.photo_name).stem for inversion in walk.result.inversions]
-    return f"{names[0]} to {names[-1]}" if len(names) == 2 else " to ".join(names)
-
-
-def _place_of(recipe: Recipe) -> tuple[int, str] | None:
-    """The picture of a walk that a recipe is of: its step and its animal, "" for the face."""
-    step = recipe.parameters.get("step")
-    return (step, str(recipe.parameters.get("animal", ""))) if isinstance(step, int) else None
-
-
 def _bounded(value: Any, low: float, high: float) -> Any:
     """A number for a slider; anything else leaves it as it is."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -628,137 +603,3 @@ def _index(value: Any, count: int) -> int:
     return value
 
 
-# -- what the browser draws ---------------------------------------------------------------------------------------------
-
-
-def _new_value(walk: Walk, faces: InvertRequest, request: TraverseRequest | None) -> dict[str, Any]:
-    """The canvas before anything arrives; what was found before stays in sight."""
-    from studio.pipelines.parts import animal_label
-
-    labels = ["walk", *(animal_label(name) for name in request.animals)] if request else []
-    return {
-        **EMPTY,
-        "faces": [
-            {"id": slot.id, "name": _name(slot), "src": source_crop(slot, "head"), "found": None, "words": "", "figure": ""}
-            for slot in walk.slots
-        ],
-        "rows": [{"label": capital(label), "cells": [None] * request.frames, "words": [], "study": None} for label in labels],
-        "columns": request.frames if request else 0,
-        "loop": bool(request and request.loop),
-        "message": "Starting",
-        "busy": True,
-        "run": walk.run,
-    }
-
-
-def _show_preview(walk: Walk, index: int, step: Preview) -> None:
-    found = served(to_png(step.image), "preview.png")
-    face = {"found": found, "words": "being found…", "figure": f"{step.psnr:.1f} dB", "sought": True}
-    _change_face(walk, index, face)
-    walk.value |= {**progress(step), "message": f"Finding {walk.value['faces'][index]['name']}, {step.done} of {step.total}"}
-
-
-def _show_found(walk: Walk, index: int, inversion: Inversion) -> None:
-    near = inversion.likeness
-    face = {
-        "found": served(to_png(inversion.image, inversion.recipe), "found.png"),
-        "words": near.words[0],
-        "figure": "" if near.psnr is None else f"{near.psnr:.1f} dB",
-        "exact": near.psnr is None,
-        "sought": False,
-        "facts": _likeness(inversion),
-        "study": inversion.study,
-    }
-    _change_face(walk, index, face)
-
-
-def _change_face(walk: Walk, index: int, change: dict[str, Any]) -> None:
-    faces = list(walk.value["faces"])
-    faces[index] = {**faces[index], **change}
-    walk.value["faces"] = faces
-
-
-def _likeness(inversion: Inversion) -> list[dict[str, Any]]:
-    """What is said of a face that was found, each with its figures."""
-    near = inversion.likeness
-    figures = {"PSNR": near.psnr, "LPIPS": near.lpips, "identity": near.identity}
-    said = ", ".join(f"{name} {value:.2f}" for name, value in figures.items() if value is not None)
-    good = [near.psnr is None or near.words[0] != "only the pose and colours", "not sure" not in near.words[-1]]
-    spent = f"{inversion.steps} steps, {inversion.seconds:.1f} s" if inversion.steps else ""
-    return [
-        {"text": text, "figure": said if place == 0 else spent, "good": fine}
-        for place, (text, fine) in enumerate(zip(near.words, good, strict=False))
-    ]
-
-
-def _show_cell(walk: Walk, row: int, column: int, image: np.ndarray) -> None:
-    rows = list(walk.value["rows"])
-    cells = list(rows[row]["cells"])
-    cells[column] = served(to_png(image), f"frame-{column + 1}.png")
-    rows[row] = {**rows[row], "cells": cells}
-    walk.value["rows"] = rows
-
-
-def _row_words(result: TraverseResult) -> list[dict[str, Any]]:
-    jump = "" if result.evenness is None else f"the largest step is {result.evenness:.1f} times the mean one"
-    found, *even = result.rows[0].words
-    words = [{"text": found, "figure": "", "good": " all " in found}]
-    words += [{"text": text, "figure": jump, "good": "jump" not in text} for text in even]
-    animals = [{"text": text, "figure": "", "good": not text.startswith("0 ")} for row in result.rows[1:] for text in row.words]
-    return words + animals
-
-
-def _show_rows(walk: Walk) -> None:
-    """All frames, what is said of them, and the array."""
-    result = walk.result
-    walk.value["words"] = _row_words(result)
-    walk.value["recipe"] = pretty(result.recipe)
-    for place, row in enumerate(result.rows):
-        if not all(walk.value["rows"][place]["cells"]):
-            for column, image in enumerate(row.images):
-                _show_cell(walk, place, column, image)
-        rows = list(walk.value["rows"])
-        rows[place] = {**rows[place], "words": list(row.words), "study": row.study}
-        walk.value["rows"] = rows
-    if result.array is not None:
-        pictures = [image for line in result.array for image in line]
-        walk.value["array"] = {"src": _sprites(pictures, len(result.array)), "side": len(result.array)}
-
-
-def _show_film(walk: Walk) -> None:
-    """The pictures that the slider shows, a sprite for each row: they answer without a question to the server."""
-    from studio.pipelines.manifold import BETWEEN
-
-    rows = [{"src": _sprites(images, SPRITES), "size": len(images[0])} for images in walk.film.rows]
-    walk.value["film"] = {"rows": rows, "count": len(walk.film.rows[0]), "across": SPRITES, "between": BETWEEN}
-    if walk.place is not None:
-        step, animal = walk.place
-        names = [row.animal or "" for row in walk.result.rows]
-        walk.value["place"] = {"step": step, "row": names.index(animal) if animal in names else 0}
-        walk.place = None
-
-
-def _sprites(images: Sequence[np.ndarray], across: int) -> dict[str, Any]:
-    """Pictures in one file, ``across`` in a row."""
-    side = len(images[0])
-    down = -(-len(images) // across)
-    joined = Image.new("RGB", (across * side, down * side))
-    for place, image in enumerate(images):
-        joined.paste(Image.fromarray(image), (place % across * side, place // across * side))
-    file = io.BytesIO()
-    joined.save(file, "WEBP", quality=92, method=3)
-    return served(file.getvalue(), "film.webp")
-
-
-def _settle(walk: Walk, message: str) -> None:
-    """What the canvas says once nothing more comes."""
-    if walk.value["busy"]:
-        walk.value |= {"busy": False, "message": message}
-
-
-def _summary(walk: Walk) -> str:
-    if walk.stopped:
-        return "Stopped; what was made is kept."
-    if walk.result is None:
-        return "Found. Add another face to walk to."
-    return f"{_title(walk)}. Drag the slider, or play it."
