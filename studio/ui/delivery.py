@@ -91,7 +91,8 @@ class Delivery:
         self._desk, self._courier, self._strip = desk, courier, strip
         shared: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         arrive = "(desk, arrival) => [desk, imaginarium.arrival()]"
-        page.load(self._arrive, [desk, arrival], [desk, strip, courier, *widgets], js=arrive, **shared)
+        opened = page.load(self._open_gallery, [desk, arrival], [desk, strip, courier], js=arrive, **QUIET)
+        opened.then(self._open_tabs, [desk], [desk, courier, *widgets], **shared)
         for event, handler in ((strip.deliver, self._send), (strip.again, self._again), (strip.recipe, self._paste)):
             event(handler, [desk], [desk, courier, *widgets], **shared)
         strip.details(self._details, [desk], [desk, inspector], **QUIET)
@@ -103,18 +104,20 @@ class Delivery:
 
     # -- what arrives ---------------------------------------------------------------------------------------------------
 
-    def _arrive(self, desk: Desk, arrival: str) -> Iterator[dict[Any, Any]]:
-        """Opens the visitor's own gallery, then the tabs, then what the link asks for."""
-        token, link = _arrived(arrival)
-        desk.token = token
+    def _open_gallery(self, desk: Desk, arrival: str) -> dict[Any, Any]:
+        """Opens the visitor's own gallery: at once, whatever the networks are busy with."""
+        desk.token, desk.link = _arrived(arrival)
         try:
-            yield {self._desk: desk, self._strip: strip_value(self._backstage, desk)}
+            return {self._desk: desk, self._strip: strip_value(self._backstage, desk)}
         except GalleryError as error:
-            yield self._bring(desk, note=note(str(error), True))
+            return self._bring(desk, note=note(str(error), True))
+
+    def _open_tabs(self, desk: Desk) -> Iterator[dict[Any, Any]]:
+        """Opens the tabs, then what the visitor's link asks for."""
         for tab in self._tabs.values():
             yield from self._labelled(desk, tab, tab.open(desk))
-        if link:
-            yield from self._restore_text(desk, link)
+        if desk.link:
+            yield from self._restore_text(desk, desk.link)
 
     def _paste(self, desk: Desk, event: gr.EventData) -> Iterator[dict[Any, Any]]:
         yield from self._restore_text(desk, event_value(event, "text"))

@@ -160,7 +160,7 @@ def test_forged_events_bring_a_sentence_or_nothing(page, backstage, value):
 def test_whatever_a_browser_brings_along_the_page_opens(page, backstage, arrival):
     tab, delivery = page
     desk = Desk()
-    set_to = brought(delivery._arrive(desk, arrival))
+    set_to = delivery._open_gallery(desk, arrival) | brought(delivery._open_tabs(desk))
     assert set_to[delivery._strip]["kept"] == 0 and len(desk.token) == 43
     assert not set_to[tab.outputs[1]]["busy"]
 
