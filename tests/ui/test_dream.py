@@ -89,21 +89,24 @@ def test_a_dial_renders_the_same_latents_again_in_their_places(dreams):
     step = desk.tables["dream"].here
     latents = [candidate.latent for candidate in step.candidates.values()]
     before = pixels(dreams, desk)
-    stage = last(dreams._turn(desk, *given("k-dcgan", "lion", 0.0, 0.2)))[1]
+    stage = last(dreams._turn(1.0, desk, *given("k-dcgan", "lion", 0.0, 0.2)))[1]
     room = desk.tables["dream"]
     assert room.here is step and len(room.trail) == 1 and not stage["busy"] and stage["done"] == 4
     assert all(np.array_equal(a, b.latent) for a, b in zip(latents, step.candidates.values(), strict=True))
     assert all(a != b for a, b in zip(before, pixels(dreams, desk), strict=True))
 
 
-def test_only_where_a_dial_comes_to_rest_is_something_drawn(dreams):
+def test_only_where_a_dial_comes_to_rest_is_something_drawn_whatever_arrives_last(dreams):
     desk = Desk()
     made(dreams, desk, animal="lion", count=1)
-    with ThreadPoolExecutor() as threads:
-        turned = [
-            threads.submit(lambda v: len(list(dreams._turn(desk, *given(animal="lion", count=1, strength=v)))), v) for v in VALUES
-        ]
-    assert sum(future.result() > 1 for future in turned) == 1
+
+    def turn(sent: int) -> int:
+        return len(list(dreams._turn(float(sent), desk, *given(animal="lion", count=1, strength=VALUES[sent]))))
+
+    order = [*range(len(VALUES))][::-1]  # the newest overtakes all others
+    with ThreadPoolExecutor(len(VALUES)) as threads:
+        assert [steps > 1 for steps in threads.map(turn, order)] == [True] + [False] * (len(VALUES) - 1)
+    assert desk.tables["dream"].here.request.strength == VALUES[-1]
 
 
 @pytest.mark.parametrize("other", [{"seed": 8}, {"animal": "spider"}, {"generator": "dcgan"}])
@@ -111,17 +114,17 @@ def test_a_dial_for_the_next_dream_leaves_this_one_alone(dreams, other):
     desk = Desk()
     made(dreams, desk, animal="lion", count=1)
     settings = {"animal": "lion", "count": 1, "strength": 0.3, **other}
-    assert last(dreams._turn(desk, *given(**settings))) == (gr.skip(),) * MAKING
-    assert last(dreams._turn(Desk(), *given())) == (gr.skip(),) * MAKING
+    assert last(dreams._turn(1.0, desk, *given(**settings))) == (gr.skip(),) * MAKING
+    assert last(dreams._turn(1.0, Desk(), *given())) == (gr.skip(),) * MAKING
 
 
 def test_the_latest_dial_wins(dreams):
     desk = Desk()
     made(dreams, desk, animal="lion")
-    earlier = dreams._turn(desk, *given(animal="lion", strength=0.4))
+    earlier = dreams._turn(1.0, desk, *given(animal="lion", strength=0.4))
     for _ in range(3):
         next(earlier)
-    later = last(dreams._turn(desk, *given(animal="lion", strength=0.9)))[1]
+    later = last(dreams._turn(2.0, desk, *given(animal="lion", strength=0.9)))[1]
     assert list(earlier)[-1:] == [] or desk.tables["dream"].here.request.strength == 0.9
     assert later["done"] == 4 and not desk.tables["dream"].here.sheet["busy"]
     strengths = {c.recipe.parameters["strength"] for c in desk.tables["dream"].here.candidates.values()}

@@ -128,7 +128,10 @@ class Dreams:
         made.then(offer.show, [desk], offer.outputs, **QUIET)
         dice.click(lambda: secrets.randbelow(SEEDS), None, controls.seed, **QUIET).then(self.make, given, self.making, **running)
         dials = controls.strength, controls.imagination, controls.truncation
-        gr.on([event for dial in dials for event in (dial.input, dial.release)], self._turn, given, self.making, **running)
+        gr.on(
+            [event for dial in dials for event in (dial.input, dial.release)], self._turn, [gr.Number(visible=False), *given],
+            self.making, js="(_, ...given) => [performance.now(), ...given]", **running,
+        )  # fmt: skip
         gr.on([controls.generator.input, controls.animal.input], self._fit, [controls.generator, controls.animal],
               [self._hint, *controls.all()[1:5]], **QUIET)  # fmt: skip
         stage.like(self._like, [desk], [*self.making, *self._settable], **running)
@@ -262,13 +265,14 @@ class Dreams:
 
         yield from self._guarded(desk, start)
 
-    def _turn(self, desk: Desk, *given: Any) -> Iterator[tuple[Any, ...]]:
-        """A dial was turned: the same latents again in the same places. The latest value wins."""
+    def _turn(self, sent: float, desk: Desk, *given: Any) -> Iterator[tuple[Any, ...]]:
+        """A dial was turned: the same latents again in the same places. The value that was ``sent`` last wins (the browser's
+        clock, ms), in whatever order they arrive."""
         room = _room(desk)
-        room.turned = mine = object()
+        room.turned = max(room.turned, sent or 0)
         time.sleep(SETTLE)
         step = room.here
-        if room.turned is not mine or step is None or step.verb != "dream" or room.wanted:
+        if room.turned != sent or step is None or step.verb != "dream" or room.wanted:
             yield (gr.skip(),) * MAKING
             return
 

@@ -43,7 +43,7 @@ class Room:
     wanted: DreamRequest | None = None
     wanted_verb: str = "dream"
     run: int = 0
-    turned: object = None
+    turned: float = -1
     stopped: bool = False
 
     @property
