@@ -183,8 +183,8 @@ class Table:
 class Desk(Table):
     """One visitor's photos and results; lives in the session and nowhere else. Its own photos are the Character tab's; ``tables``
     holds those of the other tabs by the tab's id. ``token`` opens the visitor's workspace; ``view`` and ``shown`` are what the
-    strip shows of it; ``link`` holds the recipe that the visitor came with; ``wanted`` is the recipe restored last, whose networks
-    can be pulled; ``routed`` is one that was dropped on a tab that is not its own."""
+    strip shows of it; ``link`` holds the recipe the visitor came with; ``wanted`` is the recipe restored last, whose networks can
+    be pulled; ``routed`` is one that was dropped on a tab that is not its own."""
 
     tables: dict[str, Any] = field(default_factory=dict)
     sheet: dict[str, Any] = field(default_factory=dict)
