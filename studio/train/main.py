@@ -25,6 +25,7 @@ def recipes() -> dict[str, Maker]:
     from studio.train.judges import JUDGES
     from studio.train.kgan import K_GANS
     from studio.train.landmarks import LandmarkTrainer
+    from studio.train.xgan import DOMAINS, XGANTrainer
 
     def translator(group: str, size: int) -> Maker:
         return lambda settings: CycleGANTrainer(settings, group, size)
@@ -35,6 +36,7 @@ def recipes() -> dict[str, Maker]:
     makers |= {f"{name}-{size}": partial(kind, size=size) for name, kind in sized.items() for size in (64, 128)}
     makers |= {f"{name}-{animal}-64": partial(kind, animal=animal) for name, kind in K_GANS.items() for animal in ANIMALS}
     makers |= {f"cascade-{animal}-64": partial(CascadeTrainer, animal=animal) for animal in ANIMALS}
+    makers |= {f"xgan-{domain}-64": partial(XGANTrainer, domain=domain) for domain in DOMAINS}
     makers |= {f"cyclegan-{group}-{size}": translator(group, size) for size in (64, 128) for group in GROUPS}
     return makers
 
