@@ -84,8 +84,8 @@ class Delivery:
         self._backstage = backstage
         self._tabs = {tab.id: tab for tab in tabs}
 
-    def connect(self, page: gr.Blocks, desk: gr.State, strip: gr.HTML, courier: gr.HTML, inspector: gr.HTML) -> None:
-        """Connects what arrives with the page, and what the strip and the inspector send."""
+    def connect(self, page: gr.Blocks, desk: gr.State, strip: gr.HTML, courier: gr.HTML, inspector: gr.HTML) -> Any:
+        """Connects what arrives with the page, and what the strip and the inspector send. Returns the event that opens the strip."""
         arrival = gr.Textbox(visible=False)
         widgets = [output for tab in self._tabs.values() for output in (*tab.outputs, *tab.offer.outputs)]
         self._desk, self._courier, self._strip = desk, courier, strip
@@ -101,6 +101,7 @@ class Delivery:
             tab.offer.pull.click(pull, [desk], [desk, courier, *widgets], **shared)
             tab.offer.stop.click(_stop_pull, [desk], [desk], **QUIET)
             tab.added.then(self._route, [desk], [desk, courier, *widgets], **shared)
+        return opened
 
     # -- what arrives ---------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from studio.core.recipe import Recipe
 from studio.ui.delivery import Delivery, Offer, Parcel
 from studio.ui.parts import asset, drawn
 from studio.ui.session import Backstage, Desk
-from studio.ui.strip import Strip
+from studio.ui.strip import QUIET, Strip
 from studio.ui.tabs.character import CharacterTab
 from studio.ui.tabs.manifold import ManifoldTab
 
@@ -90,7 +90,7 @@ def build_page(backstage: Backstage, shared: str = "on this machine") -> tuple[g
     tabs: list[Tab] = [tab(backstage) for tab in TABS]
     sweep = (CACHE_SWEEP_SECONDS, CACHE_LIFE_SECONDS)
     with gr.Blocks(title="Imaginarium", analytics_enabled=False, fill_width=True, delete_cache=sweep) as page:
-        desk = gr.State(lambda: Desk(), time_to_live=SESSION_SECONDS)
+        desk = gr.State(Desk(), time_to_live=SESSION_SECONDS)  # each session gets a copy
         with gr.Column(elem_id="studio"):
             with gr.Row(elem_id="header"):
                 gr.HTML(_brand(tabs), apply_default_css=False, elem_id="brand")
@@ -107,10 +107,9 @@ def build_page(backstage: Backstage, shared: str = "on this machine") -> tuple[g
         for tab, pane in zip(tabs, panes, strict=True):
             with pane:
                 tab.build(shell)
-        Delivery(backstage, tabs).connect(page, desk, strip, courier, facts)
-        ticks = [page.load, gr.Timer(STATUS_SECONDS).tick]
-        quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
-        gr.on(ticks, lambda: _status(backstage, shared), None, status, **quiet)
+        opened = Delivery(backstage, tabs).connect(page, desk, strip, courier, facts)
+        for event in (opened.then, gr.Timer(STATUS_SECONDS).tick):
+            event(lambda: _status(backstage, shared), None, status, **QUIET)
     return page, tabs
 
 
