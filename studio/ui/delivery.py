@@ -85,7 +85,7 @@ class Delivery:
         self._tabs = {tab.id: tab for tab in tabs}
 
     def connect(self, page: gr.Blocks, desk: gr.State, strip: gr.HTML, courier: gr.HTML, inspector: gr.HTML) -> Any:
-        """Connects what arrives with the page, and what the strip and the inspector send. Returns the event that opens the strip."""
+        """Connects what arrives with the page, and what strip and inspector send. Returns the event that opens the strip."""
         arrival = gr.Textbox(visible=False)
         widgets = [output for tab in self._tabs.values() for output in (*tab.outputs, *tab.offer.outputs)]
         self._desk, self._courier, self._strip = desk, courier, strip
