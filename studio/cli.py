@@ -726,6 +726,39 @@ def _show_ian(data: dict[str, Any]) -> None:
     print_table("Claims", ("claim", ""), claims)
 
 
+@evaluate.command("xgan")
+def evaluate_xgan(
+    data: Annotated[Path | None, typer.Option(help="Folder of the data packs.", exists=True, file_okay=False)] = None,
+    models: Annotated[str, typer.Option(help="Rows of the table with commas between, or all.")] = "all",
+    pictures: Annotated[int, typer.Option(min=1, help="Each model learns from.")] = 10_000,
+    runs: Annotated[int, typer.Option(min=1, help="Of each model, from other seeds.")] = 3,
+    samples: Annotated[int, typer.Option(min=20, help="Of each model, to tell from photographs.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """Train small X-GANs, their ablations and their baseline, and count the faces that each never draws."""
+    from studio.core.engine import Engine
+    from studio.train.evaluate_xgan import evaluate_xgan as measure
+    from studio.train.xgan import VARIANTS
+
+    names = list(VARIANTS) if models == "all" else [name.strip() for name in models.split(",")]
+    with Engine() as engine, step_bar("Reading the packs", quiet=as_json) as report:
+        try:
+            table = measure(engine, names, pictures, runs, samples, data, report)
+        except FileNotFoundError as error:
+            raise ValueError(str(error)) from error
+    emit(table.to_dict(), as_json, _show_xgan)
+
+
+def _show_xgan(data: dict[str, Any]) -> None:
+    def told(figure: dict[str, float]) -> str:
+        return f"{figure['mean']:g} ± {figure['std']:g}"
+
+    thresholds = list(data["rows"][0]["missing"])
+    rows = [(r["name"], *(told(r["missing"][t]) for t in thresholds), told(r["inception_score"])) for r in data["rows"]]
+    columns = "model", *(f"D* > {t}" for t in thresholds), "inception score"
+    print_table(f"Of {data['test']} new faces each misses", columns, rows)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def train(context: typer.Context, as_json: Json = False) -> int:
     """Train networks; `train --help` lists the options, `train` alone the recipes."""

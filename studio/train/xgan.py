@@ -107,12 +107,16 @@ class XGANTrainer(Trainer):
     Args:
         domain: one of ``DOMAINS``.
         size: px.
+        width: channels of the widest maps of all networks.
     """
 
     images_per_step = 16
     ema_half_life = 3_000.0
+    warm_up = 16_000  # pictures after C_img's; the paper has none, but sixty times the steps
 
-    def __init__(self, settings: Settings, domain: str, size: int = 64, variant: Variant = VARIANTS["X-GAN"]):
+    def __init__(
+        self, settings: Settings, domain: str, size: int = 64, variant: Variant = VARIANTS["X-GAN"], width: int = WIDTH
+    ):
         super().__init__(settings)
         self.name, self.domain, self.size, self.variant = f"xgan-{domain}-{size}", domain, size, variant
         self.data = read_domain(domain, size, settings.data, MODEL_PARTS)
@@ -122,7 +126,7 @@ class XGANTrainer(Trainer):
         groups = self.data.labels if self._knows_classes else torch.zeros_like(self.data.labels)
         self.groups = [np.flatnonzero(groups.numpy() == group) for group in range(int(groups.max()) + 1)]
         self.group_of = groups.numpy()
-        self.config = {"latent": LATENT, "width": WIDTH, "resolution": size}
+        self.config = {"latent": LATENT, "width": width, "resolution": size}
         self.networks = self.build()
         self.optimisers = {
             name: torch.optim.Adam(self.networks[name].parameters(), rate, betas=(0.5, 0.99)) for name, rate in RATES.items()
@@ -133,7 +137,7 @@ class XGANTrainer(Trainer):
         """E, G, D, C_emb, C_img and the memory."""
         classes, prior = len(self.data.names), self.variant.sampling == "kl"
         joined = classes if self.variant.labels == "concat" else 0
-        like = {"width": WIDTH, "resolution": self.size}
+        like = {name: self.config[name] for name in ("width", "resolution")}
         return {
             "encoder": Encoder(LATENT * (1 + prior), normed=not prior, **like),
             "generator": Generator(LATENT + joined, **like),
@@ -159,30 +163,36 @@ class XGANTrainer(Trainer):
     # --- the step -------------------------------------------------------------------------------------------------------------
 
     def step(self) -> dict[str, Tensor]:
-        """C_img's first, as long as it learns; then Algorithm 1."""
+        """C_img's first, as long as it learns; then E and G alone until they give pictures back; then all of Algorithm 1."""
         self.networks["classifier"].train(self.images < CLASSIFIED)
         if self.images < CLASSIFIED:
             return self._learn_classes()
-        if self.memory.age >= REFRESH:
-            self.remember()
-        self.memory.age.add_(1)
         chosen = torch.randint(len(self.images_of), (self.images_per_step,), generator=self.generator, device=self.device)
         photos, labels = self._photos(chosen), self.data.labels[chosen.cpu()].to(self.device)
-        losses, made = self._generate(photos, labels, self.sample(chosen))
-        return {name: loss.detach() for name, loss in (losses | self._criticise(photos, made)).items()}
+        codes, losses = self._place(photos, labels)
+        if self.images < CLASSIFIED + self.warm_up:
+            given_back = self.networks["generator"](self._with_label(codes, labels)).float()
+            losses["EG_ae"] = LAMBDA_PIXELS * F.l1_loss(given_back, photos)
+            self._follow(losses, "encoder", "generator", "embedded")
+        else:
+            if self.memory.age >= REFRESH:
+                self.remember()
+            self.memory.age.add_(1)
+            made = self._fill(photos, labels, codes, self.sample(chosen), losses)
+            losses["D_gan"] = self._criticise(photos, made)
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def _learn_classes(self) -> dict[str, Tensor]:
         chosen = torch.randint(len(self.images_of), (self.images_per_step,), generator=self.generator, device=self.device)
         photos = diff_augment(self._photos(chosen), "translation")
         answers = self.networks["classifier"](photos)[1].float()
         loss = F.cross_entropy(answers, self.data.labels[chosen.cpu()].to(self.device))
-        self._follow(loss, "classifier")
+        self._follow({"classifier": loss}, "classifier")
         return {"classifier": loss.detach()}
 
-    def _generate(self, photos: Tensor, labels: Tensor, latents: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Lines 5 to 11: a step of E, G and C_emb."""
-        losses = {}
-        codes = self.encode(photos)
+    def _place(self, photos: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Codes z = E(x), (B, 128), and what is asked of them alone (line 5)."""
+        codes, losses = self.encode(photos), {}
         if self.variant.sampling == "kl":
             mean, log_variance = codes.chunk(2, 1)
             log_variance = log_variance.clamp(-8, 4)
@@ -190,6 +200,10 @@ class XGANTrainer(Trainer):
             codes = mean + self._normal(mean.shape) * (0.5 * log_variance).exp()
         if self.variant.labels == "position":
             losses["E_clf"] = F.cross_entropy(self.networks["embedded"](codes).float(), labels)
+        return codes, losses
+
+    def _fill(self, photos: Tensor, labels: Tensor, codes: Tensor, latents: Tensor, losses: dict[str, Tensor]) -> Tensor:
+        """Lines 6 to 11: a step of E, G and C_emb, its losses added to ``losses``; the pictures of ``latents``, (B, 3, S, S)."""
         both = self.networks["generator"](self._with_label(torch.cat([codes, latents]), labels.repeat(2)))
         given_back, made = both.float().chunk(2)
         critic, encoder, classifier = (self.networks[name] for name in ("critic", "encoder", "classifier"))
@@ -200,14 +214,14 @@ class XGANTrainer(Trainer):
             losses["G_emb"] = (latents - self.encode(made)[:, :LATENT]).square().mean()
             if self._latents_have_classes:
                 losses["G_clf"] = F.cross_entropy(self.networks["classifier"](made)[1].float(), labels)
-        self._follow(torch.stack(list(losses.values())).sum(), "encoder", "generator", "embedded")
-        return losses, made.detach()
+        self._follow(losses, "encoder", "generator", "embedded")
+        return made.detach()
 
-    def _criticise(self, photos: Tensor, made: Tensor) -> dict[str, Tensor]:
+    def _criticise(self, photos: Tensor, made: Tensor) -> Tensor:
         """Line 12: a step of D."""
-        loss = logistic([self._answer(photos)], 1) + logistic([self._answer(made)], -1)
-        self._follow(LAMBDA * loss, "critic")
-        return {"D_gan": loss}
+        loss = LAMBDA * (logistic([self._answer(photos)], 1) + logistic([self._answer(made)], -1))
+        self._follow({"D_gan": loss}, "critic")
+        return loss
 
     def _reconstruction(self, photos: Tensor, given_back: Tensor) -> Tensor:
         """L_EG_ae: L1 on pixels and on the maps of D."""
@@ -217,10 +231,11 @@ class XGANTrainer(Trainer):
         features = torch.stack([F.l1_loss(*pair) for pair in zip(found, wanted, strict=True)]).mean()
         return LAMBDA_PIXELS * F.l1_loss(given_back, photos) + LAMBDA_FEATURES * features
 
-    def _follow(self, loss: Tensor, *names: str) -> None:
+    def _follow(self, losses: dict[str, Tensor], *names: str) -> None:
+        """A step of the named networks down the sum of the losses."""
         for name in names:
             self.optimisers[name].zero_grad()
-        self.fabric.backward(loss)
+        self.fabric.backward(torch.stack(list(losses.values())).sum())
         for name in names:
             self.optimisers[name].step()
 
