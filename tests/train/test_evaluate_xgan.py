@@ -1,9 +1,14 @@
 """The tables' rows: one C_img a run, one recipe, figures as D* and the judges say; nothing here is trained for long."""
 
+import json
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
 
+from studio import cli
+from studio.core import engine as engine_module
 from studio.metrics import modes
 from studio.metrics.modes import THRESHOLDS
 from studio.train import evaluate_xgan as module
@@ -95,3 +100,18 @@ def test_classes_are_gender_times_group():
     heads[[0, 1, 2], :, :, [0, 1, 2]] = 200
     found = module._demographics(Engine, heads)
     assert found.shape == (3, 10) and np.allclose(found.sum(1), 1) and found.argmax(1).tolist() == [0, 1, 2]
+
+
+def test_the_command_prints_json_alone_or_a_table(folder, capsys, monkeypatch):
+    monkeypatch.setattr(modes, "STEPS", 20)
+    monkeypatch.setattr(engine_module, "Engine", nullcontext)
+    arguments = ["evaluate", "xgan", "--pictures", "4", "--runs", "1", "--samples", "30", "--data", str(folder)]
+    assert cli.main([*arguments, "--models", "X-GAN, cVAE-GAN", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in answer["rows"]] == ["photographs", "X-GAN", "cVAE-GAN"]
+    assert answer["claims"].keys() == {"misses_fewer_than_cVAE-GAN"}
+    assert cli.main([*arguments, "--models", "X-GAN"]) == 0
+    shown = capsys.readouterr().out
+    assert "D* > 0.95" in shown and "photographs" in shown and "±" in shown
+    assert cli.main([*arguments, "--models", "YGAN"]) == 2 and "There is no row YGAN" in capsys.readouterr().err
+    assert cli.main([*arguments[:-1], str(folder.parent), "--json"]) == 2 and "data pack" in capsys.readouterr().err
