@@ -39,7 +39,7 @@ RATES = {"encoder": 4e-4, "generator": 4e-4, "critic": 2e-4, "embedded": 4e-4, "
 CLASSIFIED = 12_000  # pictures that C_img learns from, the first of a run
 REFRESH = 200  # steps between two looks at where the codes are
 PROBED = 2000  # codes that the estimate of the dimension looks at, a class
-MEASURED = 1000
+MEASURED = 500  # pictures of each kind that KID compares
 BATCH = 100
 
 
@@ -350,7 +350,7 @@ class XGANTrainer(Trainer):
         self.settle()
         trunk = imagenet_trunk(self.settings.data).to(self.device)
         photos = to_unit(self.held_out.images).to(self.device)
-        wanted = pooled(trunk, photos)
+        wanted = pooled(trunk, photos[_evenly(len(photos), MEASURED)])
         order = torch.randperm(len(self.images_of), generator=self.generator, device=self.device)[:MEASURED]
         errors = (self.given_back(self.held_out) - photos).square().mean((1, 2, 3)) / 4
         answers = self.networks["embedded"](self.ema["encoder"](photos)).argmax(1).cpu()
@@ -369,7 +369,8 @@ class XGANTrainer(Trainer):
         if self.images <= CLASSIFIED:
             return tile([to_unit(self.held_out.images[:12])])
         self.settle()
-        few = Domain(self.held_out.images[:24], self.held_out.labels[:24], self.held_out.names)
+        rows = _evenly(len(self.held_out.images), 24)
+        few = Domain(self.held_out.images[rows], self.held_out.labels[rows], self.held_out.names)
         pairs = zip(to_unit(few.images).split(12), self.given_back(few).split(12), strict=True)
         return tile([*self.samples(60).split(12), *(row for pair in pairs for row in pair)])
 
@@ -414,6 +415,11 @@ class XGANTrainer(Trainer):
         bank.places.copy_(bank(codes))
         bank.labels.copy_(self.data.labels)
         return bank.state_dict()
+
+
+def _evenly(count: int, wanted: int) -> list[int]:
+    """Up to ``wanted`` indices below ``count``, as far apart as can be: packs are in the order of their classes."""
+    return np.linspace(0, count - 1, min(wanted, count)).round().astype(int).tolist()
 
 
 def _neighbours_among(codes: np.ndarray) -> int:
