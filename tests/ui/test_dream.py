@@ -285,7 +285,7 @@ def dream_of(seed: int):
 def test_a_dream_is_described_in_words():
     settings = {"generator": "k-dcgan", "animal": "lion", "strength": 0.5, "imagination": 1.0, "ancestry": [[7, 2, 0.3]]}
     facts = dict(describe(Recipe(tab="character", verb="dream", parameters=settings, seed=7)))
-    assert facts == {"Animal": "Lion", "How far": "0.50", "Imagination": "1.00", "Seed": "no. 3 of 7"}
+    assert facts == {"Animal": "Lion", "How far": "0.50", "Imagination": "1.00", "Seed": "7, picture 3"}
     assert describe(Recipe(tab="character", verb="dream", parameters={"count": -1})) == []
 
 

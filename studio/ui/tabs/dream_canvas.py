@@ -82,7 +82,7 @@ def describe(recipe: Recipe) -> list[list[str]]:
         return []
     asked = recipe.parameters
     dials = {"strength": "How far", "imagination": "Imagination", "truncation": "How daring"}
-    picks = [f"no. {index + 1} of {seed}" for seed, index, _ in request.ancestry]
+    picks = [f"{seed}, picture {index + 1}" for seed, index, _ in request.ancestry]
     return [
         *([["Animal", capital(animal_label(request.animal))]] if request.animal else []),
         *([name, f"{getattr(request, key):.2f}"] for key, name in dials.items() if key in asked),
@@ -95,10 +95,11 @@ def describe(recipe: Recipe) -> list[list[str]]:
 
 def step_label(request: DreamRequest) -> str:
     """A step's name on the way."""
-    if not request.ancestry:
-        return f"seed {request.seed}"
-    seed, index, _ = request.ancestry[-1]
-    return f"no. {index + 1} of {seed}"
+    from studio.pipelines.parts import animal_label
+
+    seed, number = (request.ancestry[-1][0], request.ancestry[-1][1] + 1) if request.ancestry else (request.seed, None)
+    words = [request.animal and animal_label(request.animal), f"seed {seed}", number and f"picture {number}"]
+    return ", ".join(word for word in words if word)
 
 
 def name_of(request: DreamRequest, index: int) -> str:
