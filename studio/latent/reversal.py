@@ -124,7 +124,7 @@ def _descend(
 
 def _better(best: ReversalStep | None, step: int, code: Tensor, image: Tensor, loss: Tensor, target: Tensor) -> ReversalStep:
     if best is not None:
-        worse = loss >= best.loss
+        worse = ~(loss < best.loss)  # so is what is no number any more
         code, image = _where(worse, best.code, code), _where(worse, best.image, image)
         loss = torch.where(worse, best.loss, loss)
     return ReversalStep(step, code.clone(), image, loss, psnr(image, target))

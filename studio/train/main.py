@@ -23,6 +23,7 @@ def recipes() -> dict[str, Maker]:
     from studio.train.cyclegan import ANIMALS, GROUPS, CycleGANTrainer
     from studio.train.gan import DCGANTrainer, StyleGANTrainer
     from studio.train.judges import JUDGES
+    from studio.train.kdegan import DIGIT_GANS
     from studio.train.kgan import K_GANS
     from studio.train.landmarks import LandmarkTrainer
     from studio.train.xgan import DOMAINS, XGANTrainer
@@ -31,7 +32,7 @@ def recipes() -> dict[str, Maker]:
         return lambda settings: CycleGANTrainer(settings, group, size)
 
     sized = {"began": BEGANTrainer, "stylegan": StyleGANTrainer}
-    makers: dict[str, Maker] = {kind.name: kind for kind in (LandmarkTrainer, BankTrainer)} | JUDGES
+    makers: dict[str, Maker] = {kind.name: kind for kind in (LandmarkTrainer, BankTrainer)} | JUDGES | DIGIT_GANS
     makers["dcgan-64"] = DCGANTrainer
     makers |= {f"{name}-{size}": partial(kind, size=size) for name, kind in sized.items() for size in (64, 128)}
     makers |= {f"{name}-{animal}-64": partial(kind, animal=animal) for name, kind in K_GANS.items() for animal in ANIMALS}

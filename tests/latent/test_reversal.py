@@ -40,6 +40,13 @@ def test_the_best_is_kept_when_steps_overshoot():
     assert all(torch.equal(step.code, steps[0].code) for step in steps)
 
 
+def test_a_descent_that_breaks_down_keeps_the_best_before():
+    """At this rate the numbers overflow."""
+    code = torch.randn(2, 6)
+    result = last(reverse(linear, linear(code), torch.zeros(2, 6), steps=30, rate=1e6))
+    assert torch.equal(result.code, torch.zeros(2, 6)) and torch.isfinite(result.loss).all()
+
+
 def test_the_start_is_left_alone_and_is_the_first_answer():
     start = torch.randn(1, 6)
     kept = start.clone()
