@@ -17,7 +17,7 @@ from studio.latent.kde import KDE
 PATHS = ("spherical", "linear")  # what needs no more than the ends
 DENSE = "dense"
 # Of a dense path: straight pieces, and rounds of mean shift with so much of the way to the mean.
-NODES, ROUNDS, SHIFT = 32, 60, 0.5
+NODES, ROUNDS, SHIFT = 24, 30, 0.5
 # Below this angle (radians) a great circle and its chord are the same in float32, and the circle's formula divides by nothing.
 PARALLEL = 1e-4
 
