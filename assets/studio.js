@@ -84,9 +84,12 @@ window.imaginarium = (() => {
 
   // ---------------------------------------------------------------- source
 
+  // A tab with two halves has two source cards; where none is in sight the first is meant.
+  const meant = (selector) => inSight(selector) || document.querySelector(selector);
+
   // Everything that arrives (chosen, dropped, pasted, taken) goes through gradio's own upload: it checks size and place.
   function send(files) {
-    const button = document.querySelector(".tab-pane.on .photo-upload");
+    const button = meant(".tab-pane.on .photo-upload");
     const input = button && button.previousElementSibling; // gradio keeps the button's file input before it
     const list = [...files].filter((file) => file instanceof File);
     if (!input || !list.length) return;
@@ -94,7 +97,7 @@ window.imaginarium = (() => {
     list.forEach((file) => transfer.items.add(file));
     input.files = transfer.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
-    const card = document.querySelector(".tab-pane.on .drop-card");
+    const card = meant(".tab-pane.on .drop-card");
     if (card) card.classList.add("reading");
   }
 

@@ -314,7 +314,7 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
     if (root.offsetParent) describe(currentItem(), value);
   }
   const pane = root.closest(".tab-pane");
-  if (pane) tales.set(pane.id, tale);
+  if (pane) tales.set(pane.id, () => (root.offsetParent ? tale() : imaginarium.aroundTale()));
   watch("value", draw);
   draw();
 };

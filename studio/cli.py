@@ -366,6 +366,28 @@ def traverse(
 
 
 @app.command()
+def neighbours(
+    photo: Annotated[Path | None, typer.Argument(metavar="[PHOTO]", help="Where to stand; without one the seed decides.")] = None,
+    domain: Annotated[str, typer.Option(help="What the bank is of: face, flower or bird.")] = "face",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same pictures.")] = 0,
+    k: Annotated[int, typer.Option(help="Neighbours that make a new picture.")] = 5,
+    spread: Annotated[float, typer.Option(help="0 stays here, 1 is the paper's, 2 leaves the neighbourhood.")] = 1.0,
+    bandwidth: Annotated[float | None, typer.Option(help="Draws from a density: 0.02 remembers, 1.5 invents.")] = None,
+    count: Annotated[int, typer.Option("--n", help="How many new pictures.")] = 12,
+    frame: Annotated[str, typer.Option(help="auto finds the face, centre takes the middle of the photo.")] = "auto",
+    out: OutFolder = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Look around a point of a code bank: its neighbours, and new pictures near it; writes each of them and a sheet."""
+    from studio.pipelines.neighbourhood import NeighboursRequest
+
+    way = {"k": k, "spread": spread} if bandwidth is None else {"way": "density", "bandwidth": bandwidth}
+    request = NeighboursRequest(domain, seed=seed, count=count, **way)
+    _, data = _make_neighbours(request, out, as_json, photo, frame)
+    emit(data, as_json, _show_neighbours)
+
+
+@app.command()
 def again(
     picture: Annotated[Path, typer.Argument(help="A PNG that the studio saved.")],
     photos: Annotated[list[Path] | None, typer.Argument(metavar="[PHOTO...]", help="The photos it was made from.")] = None,
@@ -384,12 +406,14 @@ def again(
 def _make_again(recipe: Any, photos: Sequence[Path], out: Path, quiet: bool) -> tuple[Any, dict[str, Any], Callable[[Any], None]]:
     """What the recipe's verb makes: its recipe now, the rows to print and what prints them for people."""
     from studio.core.images import open_photo
-    from studio.pipelines import character, dream, manifold
+    from studio.pipelines import character, dream, manifold, neighbourhood
 
     makers = {"dream": _make_dreams, "stages": _make_stages}
     if recipe.tab == "character" and recipe.verb in makers:
         return *makers[recipe.verb](dream.request_from_recipe(recipe), out, quiet), _show_dreams
     at_hand = {photo.sha256: (photo, path) for path in photos for photo in [open_photo(path)]}
+    if recipe.tab == "manifold" and recipe.verb == "neighbours":
+        return *_make_neighbours(neighbourhood.request_from_recipe(recipe), out, quiet), _show_neighbours
     if recipe.tab == "manifold":
         request = manifold.request_from_recipe(recipe, [photo for photo, _ in at_hand.values()])
         make = _make_walk if recipe.verb == "traverse" else _make_inversions
@@ -527,6 +551,38 @@ def _save_films(film: Any, out: Path) -> dict[str, str]:
     from studio.pipelines.manifold import film_data
 
     return {kind: str(_save_new(out, "walk", film_data(film, kind), kind)) for kind in FORMATS}
+
+
+def _make_neighbours(
+    request: Any, out: Path, quiet: bool, photo: Path | None = None, frame: str = "auto"
+) -> tuple[Any, dict[str, Any]]:
+    """Looks around and saves what is there. Returns the recipe and the rows to print."""
+    from dataclasses import replace
+
+    from studio.core.images import open_photo, to_png
+    from studio.pipelines.neighbourhood import find_place, look_around, near_words, place_recipe
+
+    def verb(engine: Any, request: Any) -> Iterator[Any]:
+        if photo:
+            code = find_place(engine, request.domain, open_photo(photo), frame=frame)
+            request = replace(request, code=tuple(map(float, code)))
+        yield from look_around(engine, request)
+
+    *_, result = _steps(verb, request, "Looking around", quiet)
+    rows = []
+    for place in (result.here, *result.neighbours, *result.samples):
+        name = f"{request.domain}-{place.kind}-{place.index + 1:02d}"
+        path = _save_new(out, name, to_png(place.image, place_recipe(result, place)))
+        near = {"distance": round(place.distance, 4), "words": near_words(place), "class": place.label}
+        rows.append({"path": str(path), "kind": place.kind, "index": place.index, **near})
+    sheet = _save_new(out, "neighbours", to_png(result.sheet, result.recipe))
+    return result.recipe, {"results": rows, "code": list(result.request.code), "study": result.study, "sheet": str(sheet)}
+
+
+def _show_neighbours(data: dict[str, Any]) -> None:
+    rows = [(f"{row['kind']} {row['index'] + 1}", row["words"], row["class"], row["path"]) for row in data["results"]]
+    print_table("Neighbourhood", ("picture", "how new", "class", "file"), rows)
+    _show_sheet(data)
 
 
 def _inversion_words(row: dict[str, Any]) -> dict[str, str]:

@@ -92,6 +92,11 @@ def problem_text(text: str) -> str:
     return f'<p class="note error" role="alert">{html.escape(text)}</p>'
 
 
+def note_text(text: str) -> str:
+    """A sentence above the buttons that is no problem."""
+    return f'<p class="note" role="status">{html.escape(text)}</p>'
+
+
 def progress(step: Any) -> dict[str, Any]:
     """How far it is, for the canvas; ``step`` has ``done``, ``total`` and ``message``."""
     left = f", {step.done} of {step.total} done" if step.total > 1 else ""

@@ -105,7 +105,11 @@ class PhotoSource:
         return restored, " ".join(troubles)
 
     def add(self, desk: Desk, slot: Slot) -> None:
-        """A photo of one's own takes a sample's place; the same photo twice is one. Raises ``ValueError`` when full."""
+        """A photo of one's own takes a sample's place, the only one any other's; the same photo twice is one.
+
+        Raises:
+            ValueError: they do not all fit.
+        """
         table = self.table(desk)
         samples = [other for other in table.slots if other.is_sample]
         if not slot.is_sample:
@@ -115,6 +119,8 @@ class PhotoSource:
             table.slots = [other for other in table.slots if other not in samples]
         if any(other.sha256 == slot.sha256 for other in table.slots):
             return
+        if self.most == 1:
+            table.slots = []
         if len(table.slots) >= self.most:
             raise ValueError(f"{slot.name} was left out: {self.most} photos fit at once, so remove one first.")
         table.slots.append(slot)

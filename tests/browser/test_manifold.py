@@ -149,3 +149,48 @@ def test_a_link_restores_the_walk(visit, tmp_path):
     make(visitor)
     page.wait_for_selector(".save-mp4")
     assert shown(visitor, 24) == before
+
+
+@pytest.mark.parametrize(("viewport", "name"), [(DESKTOP, "desktop"), (PHONE, "phone")])
+def test_the_neighbourhood_of_a_point_is_looked_at_moved_through_and_kept(visit, tmp_path, viewport, name):
+    visitor = visit(viewport)
+    page = visitor.page
+    page.click("[data-tab=manifold]")
+    page.wait_for_selector("#tab-manifold .sample")
+    with visitor.run(".drawn-around"):
+        page.locator("#walk-switch label").nth(1).click()
+    new = page.locator(".map-row").nth(1).locator(".cell")
+    assert page.locator(".map-row .cell img").count() == 20 and fits(visitor)
+    visitor.picture(f"{name}-neighbourhood")
+    first = page.locator(".map-large img").get_attribute("src")
+    with visitor.run(".drawn-around"):
+        new.nth(3).locator(".frame").click()
+    there = page.locator(".map-large img").get_attribute("src")
+    assert there != first and page.locator(".around-forward").is_disabled()
+    page.click(".around-back")
+    page.wait_for_function("(src) => document.querySelector('.map-large img').getAttribute('src') === src", arg=first)
+    page.click(".around-forward")
+    page.wait_for_function("(src) => document.querySelector('.map-large img').getAttribute('src') === src", arg=there)
+    with visitor.run(".drawn-around"):
+        page.locator(".map-chart").click(position={"x": 60, "y": 60})
+    assert page.locator(".map-large img").get_attribute("src") != there
+    new.nth(0).locator(".star").click(force=True)
+    page.wait_for_selector(".strip-cell")
+    sheet = save(visitor, lambda: page.click(".drawn-around .save-sheet"), tmp_path)
+    assert Recipe.from_png(sheet).verb == "neighbours" and fits(visitor)
+
+
+def test_a_link_restores_a_neighbourhood(visit, tmp_path):
+    visitor = visit()
+    page = visitor.page
+    page.click("[data-tab=manifold]")
+    page.wait_for_selector("#tab-manifold .sample")
+    with visitor.run(".drawn-around"):
+        page.locator("#walk-switch label").nth(1).click()
+    before = page.locator(".map-large img").get_attribute("src").split("/")[-2:]  # the file's name and its hash
+    recipe = Recipe.from_png(save(visitor, lambda: page.click(".drawn-around .save-here"), tmp_path))
+    page.goto(f"{page.url.split('?')[0]}?r={recipe.to_link()}")
+    page.wait_for_selector("#tab-manifold.on #around-note .note:has-text('restored')")
+    with visitor.run(".drawn-around"):
+        page.click("#around-make")
+    assert page.locator(".map-large img").get_attribute("src").split("/")[-2:] == before

@@ -68,7 +68,23 @@ def add_generators(store: CheckpointStore) -> None:
     torch.manual_seed(2)
     difference = {name: torch.randn_like(tensor) for name, tensor in adapter_state(build(card).state_dict()).items()}
     registry.add(_written(card, folder, difference))
+    _add_bank(registry, folder)
     registry.save()
+
+
+def _add_bank(registry: Registry, folder: Path) -> None:
+    """An untrained X-GAN of faces with a bank of random codes."""
+    size, count = 16, 200
+    codes = torch.randn(count, size, generator=torch.Generator().manual_seed(3)).half()
+    bank = {"codes": codes, "places": codes[:, :2].clone(), "labels": torch.zeros(count, dtype=torch.int16)}
+    bank |= {"mean": torch.zeros(size).half(), "axes": torch.eye(2, size).half()}
+    for part, task, more in (
+        ("generator", "combine", {"width": 4}), ("encoder", "encode", {"width": 4}), ("codes", "codes", {"count": count, "m": 8})
+    ):  # fmt: skip
+        name = "xgan-face-64" if part == "generator" else f"xgan-{part}-face-64"
+        config = {"part": part, "latent": size, **more}
+        card = Card(name, "xgan", task, 64, f"{name}.safetensors", "", 0, "none", ("face",), "head", config)
+        registry.add(_written(card, folder, bank) if part == "codes" else _untrained(card, folder, 1))
 
 
 def _untrained(card: Card, folder: Path, seed: int) -> Card:

@@ -233,7 +233,7 @@ def test_a_kept_walk_is_restored_and_made_again_pixel_by_pixel(tab, backstage, p
     recipe = gallery.recipe(sheet.id)
     tab._keep_picture(desk, event(step=9, row=1))
     later = Desk(token=desk.token)  # the next visit: a page of its own, the same gallery
-    source, _, animals, frames, strength, loop, path, generator, steps, _ = last(tab.restore(later, recipe))
+    source, _, animals, frames, strength, loop, path, generator, steps, *_ = last(tab.restore(later, recipe))
     assert (animals, frames, strength, loop, path, generator, steps) == (["panda"], 6, 0.5, True, "linear", "flagship", 2)
     assert "press Make" in source["note"]["text"] and walk_of(later).slots[0].recipe.verb == "dream"
     assert made(tab, later, (animals, frames, strength, loop, path, generator, steps)) == ""
@@ -272,7 +272,7 @@ def test_a_dream_that_was_sent_is_walked_from_exactly(tab, backstage):
 def test_wild_recipes_are_bounded_or_refused(tab):
     wild = {"frames": 999, "strength": -5, "steps": "x", "path": "curved", "generator": [], "animals": "all", "loop": "yes"}
     *_, settings = [last(tab.restore(Desk(), Recipe(tab="manifold", verb="traverse", parameters=wild)))]
-    _, _, animals, frames, strength, loop, path, generator, steps, _ = settings
+    _, _, animals, frames, strength, loop, path, generator, steps, *_ = settings
     assert (animals, frames, strength, loop) == ([], 25, 0, False)
     assert all(isinstance(value, dict) and value["__type__"] == "update" for value in (path, generator, steps))
     source, *_ = last(tab.restore(Desk(), Recipe(tab="manifold", verb="traverse", parameters={"dreams": 7})))

@@ -17,7 +17,7 @@ from studio.core.gallery import GalleryError
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
 from studio.ui.delivery import Offer, missing_networks
-from studio.ui.parts import EMPTY_SHEET, buttons, capital, drawn, event_value, problem_text, progress
+from studio.ui.parts import EMPTY_SHEET, buttons, capital, drawn, event_value, note_text, problem_text, progress
 from studio.ui.session import Backstage, Desk
 from studio.ui.strip import QUIET, strip_value, take_away
 from studio.ui.tabs.dream_canvas import (
@@ -237,7 +237,7 @@ class Dreams:
         trouble = missing_networks(self._backstage, recipe)
         if self._info(request.generator) is None:
             return (gr.skip(), *skipped, problem_text(trouble or f"There is no {request.generator} here yet."))
-        said = problem_text(trouble) if trouble else _said("The settings are restored: press Make to make it again.")
+        said = problem_text(trouble) if trouble else note_text("The settings are restored: press Make to make it again.")
         return (gr.skip(), *self._settings(request), said)
 
     # -- making ---------------------------------------------------------------------------------------------------------
@@ -455,10 +455,6 @@ def _dial(label: str, info: str, low: float, high: float, value: float, elem_id:
 def _with_value(dial: dict[str, Any], value: float | None) -> dict[str, Any]:
     """The update of a slider with a value, too; None leaves it where it is."""
     return dial if value is None else dial | {"value": value}
-
-
-def _said(text: str) -> str:
-    return f'<p class="note" role="status">{html.escape(text)}</p>'
 
 
 def _hint(info: GeneratorInfo, animal: str) -> str:

@@ -1,4 +1,7 @@
-"""The Manifold tab: faces on the left, the walk between them in the middle, a row per animal below it."""
+"""The Manifold tab: faces on the left, the walk between them in the middle, a row per animal below it.
+
+Its other half, the neighbourhood of a point, is in ``neighbourhood.py``; a switch above both says which of them is in sight.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,8 @@ from studio.ui.tabs.manifold_canvas import (
     summary,
     walk_title,
 )
+from studio.ui.tabs.neighbourhood import VERB, Neighbourhood
+from studio.ui.tabs.neighbourhood_canvas import describe as describe_neighbours
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -61,6 +66,7 @@ MAX_PHOTOS, MAX_STRENGTH, MAX_STEPS, STEPS = 4, 1.3, 300, 100
 FRAMES, FEWEST, MOST = 9, 5, 25
 PREVIEW_SECONDS = 0.15  # between two looks at a face that is being found
 REMEMBERED = 32  # faces that are not searched again in this visit
+MODES = WALK, AROUND = "Walk", "Neighbourhood"
 LONGEST_NAME = 200  # of a point, as the browser calls it
 NO_GENERATOR = "There is no generator here yet that faces can be found in: pull one, then start the studio again."
 
@@ -94,12 +100,15 @@ class ManifoldTab:
         self._photos = PhotoSource(
             backstage, _walk, lambda: self._samples, MAX_PHOTOS, mixes=True, restores=lambda recipe: recipe.tab == self.id
         )
+        self._around = Neighbourhood(backstage, lambda: self._samples)
         self._first_visit: tuple[list[Slot], TraverseResult, Any] | None = None
         self._first_visit_lock = threading.Lock()
 
     @staticmethod
     def gives(recipe: Recipe) -> Sequence[str]:
-        """A single face can be sent on, a sheet cannot."""
+        """A single face can be sent on, a sheet cannot, nor a flower."""
+        if recipe.verb == VERB:
+            return ("photo",) if "shows" in recipe.parameters and recipe.parameters.get("domain") == "face" else ()
         single = "step" in recipe.parameters or "point" in recipe.parameters
         return ("photo",) if single or (recipe.verb == "invert" and len(recipe.inputs) == 1) else ()
 
@@ -107,20 +116,35 @@ class ManifoldTab:
 
     def build(self, shell: Shell) -> None:
         """Lays the tab out inside its pane and connects it."""
+        with gr.Column(elem_classes="mode-switch"):
+            switch = gr.Radio(MODES, value=WALK, label="What", show_label=False, container=False, elem_id="walk-switch")
+            self.offer = Offer(self._backstage)
         with gr.Column(elem_classes=["side", "in-walk"]):
             source, upload = self._photos.build("walk-source")
-            self.offer = Offer(self._backstage)
             controls = self._build_controls()
             with gr.Column(elem_classes="actions"):
                 problem = gr.HTML("", elem_id="walk-note", apply_default_css=False)
                 with gr.Row(elem_classes="action-row"):
                     make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="walk-make")
                     stop = gr.Button("Stop", elem_classes="stop-button", elem_id="walk-stop", interactive=False)
-        with gr.Column(elem_classes="canvas"):
+        with gr.Column(elem_classes=["canvas", "in-walk"]):
             stage = drawn("walk", "walk", "export", "keep", "look")
             point = drawn("point", "walk-point")
-        self.outputs = [source, stage, *controls.all(), problem]
+        self._around.build(shell)
+        self.outputs = [source, stage, *controls.all(), problem, switch, *self._around.outputs]
         self._connect(shell, source, upload, stage, point, make, stop, controls, problem)
+        around = self._around
+        switch.input(
+            self._switch, [shell.desk, switch, *around.controls.all()], around.making,
+            show_progress="hidden", api_visibility="private",
+        )  # fmt: skip
+
+    def _switch(self, desk: Desk, mode: str, *given: Any) -> Iterator[tuple[Any, ...]]:
+        """The visitor turned to the other half; the browser shows it, and a first look around begins by itself."""
+        if mode == AROUND:
+            yield from self._around.first(desk, *given)
+        else:
+            yield self._around.nothing()
 
     def _build_controls(self) -> Controls:
         with gr.Row(elem_classes="label-row"):
@@ -195,7 +219,8 @@ class ManifoldTab:
     def open(self, desk: Desk) -> Iterator[tuple[Any, ...]]:
         """What a visitor sees first."""
         walk = _walk(desk)
-        yield self._values(self._photos.draw(desk), {**EMPTY, "message": "Warming up the networks…", "busy": True})
+        warming = {**EMPTY, "message": "Warming up the networks…", "busy": True}
+        yield self._values(self._photos.draw(desk), warming, around=self._around.open(desk))
         message = "Drop two to four photos of people, then press Make."
         try:
             self.warm_up(self._backstage.engine())
@@ -205,7 +230,7 @@ class ManifoldTab:
         except Exception as error:  # whatever is missing, the page still opens and says what
             message = str(error)
         stage = walk.value if walk.result else {**EMPTY, "message": message}
-        yield self._values(self._photos.draw(desk), stage, self._settings())
+        yield self._values(self._photos.draw(desk), stage, self._settings(), around=self._around.open(desk))
 
     def _show_first_visit(self, desk: Desk) -> None:
         walk = _walk(desk)
@@ -249,11 +274,18 @@ class ManifoldTab:
         )
 
     def _values(
-        self, source: Any = None, stage: Any = None, settings: tuple[Any, ...] | None = None, problem: Any = ""
+        self,
+        source: Any = None,
+        stage: Any = None,
+        settings: tuple[Any, ...] | None = None,
+        problem: Any = "",
+        switch: Any = None,
+        around: tuple[Any, ...] | None = None,
     ) -> tuple[Any, ...]:
         """One value per output; None leaves it as it is."""
         skip = gr.skip()
-        return source or skip, stage or skip, *(settings or (skip,) * 7), problem
+        walk = source or skip, stage or skip, *(settings or (skip,) * 7), problem
+        return *walk, switch or skip, *(around or self._around.skip())
 
     # -- the source -----------------------------------------------------------------------------------------------------
 
@@ -275,7 +307,7 @@ class ManifoldTab:
         slot = sent_slot(sent)
         self._photos.add(desk, slot)
         more = "press Make." if len(_walk(desk).slots) > 1 else "add another one to walk to."
-        yield self._values(self._photos.draw(desk, note(f"{slot.name} is here: {more}")))
+        yield self._values(self._photos.draw(desk, note(f"{slot.name} is here: {more}")), switch=WALK)
         if trouble := self._photos.find_all(desk):
             yield self._values(self._photos.draw(desk, trouble))
 
@@ -283,6 +315,9 @@ class ManifoldTab:
         """Everything as the recipe says."""
         from studio.pipelines.manifold import dreams_of
 
+        if recipe.verb == VERB:
+            yield self._values(switch=AROUND, around=self._around.restore(desk, recipe))
+            return
         walk = _walk(desk)
         try:
             dreams = dreams_of(recipe)
@@ -296,7 +331,7 @@ class ManifoldTab:
         desk.wanted, walk.place = recipe, place_of(recipe)
         trouble = missing_networks(self._backstage, recipe)
         said = note(f"The settings are restored. {then(missing)} {trouble}".strip(), bool(trouble))
-        yield self._values(self._photos.draw(desk, said), None, self._restored(recipe))
+        yield self._values(self._photos.draw(desk, said), None, self._restored(recipe), switch=WALK)
 
     def _restored(self, recipe: Recipe) -> tuple[Any, ...]:
         """The widgets as a recipe has them; what no widget can show stays as it is."""
@@ -316,7 +351,7 @@ class ManifoldTab:
     @staticmethod
     def describe(recipe: Recipe) -> list[list[str]]:
         """The recipe's settings for people."""
-        return describe(recipe)
+        return describe_neighbours(recipe) if recipe.verb == VERB else describe(recipe)
 
     def find_photo(self, gallery: Gallery, sha256: str) -> Photo | None:
         """A photo that is kept here or came with the studio."""
