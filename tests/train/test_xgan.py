@@ -10,7 +10,7 @@ from studio.train import xgan
 from studio.train.data import MODEL_PARTS, part, to_unit
 from studio.train.loop import run, unwrap
 from studio.train.xgan import VARIANTS, XGANTrainer, fixed, read_domain, renewed
-from tests.train.small import Trunk, assert_resumes, changed, settings, shipped, snapshot, store_of, write_pack
+from tests.train.small import Trunk, assert_resumes, card_in, changed, settings, shipped, snapshot, store_of, write_pack
 
 NAMES = ("rose", "tulip")
 LEARNERS = {"encoder", "generator", "critic", "embedded"}
@@ -185,6 +185,14 @@ def test_what_is_shipped_is_what_was_measured(make, tmp_path):
     assert torch.allclose(generator(codes), trainer.ema["generator"](codes), atol=0.02)
     card = store.registry.card("xgan-flowers-16")
     assert (card.task, card.domains, card.frame) == ("combine", ("flower",), "") and card.measures == measures
+
+
+@pytest.mark.parametrize(("kid", "study"), [(999, None), (1001, "as a set its pictures are far from photographs")])
+def test_a_network_whose_pictures_are_far_off_is_a_study(trainer, kid, study):
+    trainer.export({"kid_imagenet": kid})
+    export = trainer.settings.out / "export"
+    names = "xgan-flowers-16", "xgan-encoder-flowers-16", "xgan-codes-flowers-16"
+    assert [card_in(export, name).study for name in names] == [study, study, None]
 
 
 def test_the_grid_shows_new_pictures_above_photos_given_back(make, trainer):
