@@ -189,7 +189,7 @@ def test_claims_are_checked_one_by_one(engine, packs):
         "noise_is_the_worst_start_of_a_cascade_on_score_x"
     ]
     assert failing(DCGAN=replace(rows["DCGAN"], error_x=0.4)) == ["error_x_is_in_the_papers_range"]
-    assert failing(StyleGAN=replace(rows["StyleGAN"], copies=0.1)) == ["no_model_memorises"]
+    assert failing(StyleGAN=replace(rows["StyleGAN"], copies=0.5)) == ["no_model_memorises"]
     worse = seen | {"K-BEGAN+Cyc": replace(seen["K-BEGAN+Cyc"], chances=np.array([[0.6], [0.6], [0.4], [0.4]]))}
     assert failing(seen=worse) == ["k_began_cascade_is_as_good_as_began_cascade_on_score_y"]
     (claim,) = (c for n, c in check_claims(worse, rows, names).items() if "k_began" in n)
