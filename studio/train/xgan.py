@@ -41,7 +41,7 @@ REFRESH = 200  # steps between two looks at where the codes are
 PROBED = 2000  # codes that the estimate of the dimension looks at, a class
 MEASURED = 500  # pictures of each kind that KID compares
 BATCH = 100
-FAR, FAR_WORDS = 1000.0, "as a set its pictures are far from photographs"  # by KID x 1000, as measured here
+FAR, FAR_WORDS = 400.0, "as a set its pictures are far from photographs"  # by KID x 1000, as measured here
 
 
 @dataclass(frozen=True)
