@@ -50,6 +50,7 @@ GAIN, SHARE = 3.0, 0.25
 CODED, CODING_STEPS = 300, 60  # digits whose codes the hold-out likelihood is of, and how they are found
 POINTS = 8  # of a curve
 RESTRICTED = (6, 7, 8, 9)  # appendix D
+NEW = "new"  # digits that were not learnt
 
 Report = Callable[[int, int, str], None]
 # Finds a face, uint8 (R, R, 3): what was found, of the same shape, and the seconds that took.
@@ -291,10 +292,11 @@ class Progressed:
 class KDEGANFigures:
     """KDE-GAN beside the GAN, by the names of their recipes.
 
-    ``training`` on all digits; ``recovery`` (table 2): the scores after the digits 6 to 9 alone, after all digits from there on,
-    and after all digits from the start; ``longer``: the plain GAN after as many seconds as KDE-GAN took. ``likelihood`` (nats
-    per code) of held-out digits' codes over ``shares``, bandwidths as shares of the codes' deviation; ``nearest``: the mean
-    Euclidean distance of a sample's digits to the learnt ones (table 1).
+    ``training`` on all digits; ``recovery`` (table 2): the scores after ``steps`` of the digits 6 to 9 alone, after as many of
+    all digits from there on, and after twice as many of all digits from the start; ``longer``: the plain GAN after as many
+    seconds as KDE-GAN's training took. ``likelihood`` (nats per code) of held-out digits' codes over ``shares``, bandwidths as
+    shares of the codes' deviation; ``nearest``: the mean Euclidean distance of a sample's digits to the learnt ones (table 1),
+    and that of held-out digits ("new").
     """
 
     steps: int
@@ -318,7 +320,7 @@ class KDEGANFigures:
                 "holds": self.training[kde].last["inception_score"] > self.longer.last["inception_score"]
             },
             "recovers_dropped_modes_better": {"holds": lost[kde] < lost[gan], "lost": lost},
-            "no_nearer_to_learnt_digits": {"holds": self.nearest[kde] > 0.9 * self.nearest[gan]},
+            "no_nearer_to_learnt_digits_than_new_ones": {"holds": self.nearest[kde] >= self.nearest[NEW]},
         }
         return {**asdict(self), "claims": claims}
 
@@ -343,14 +345,15 @@ def evaluate_kdegan(
         restricted = _train(again, steps, f"Restricting {trainer.name}", report)
         again.learn_from(range(10))
         recovered = _train(again, steps, words["after"], report)
-        scores = {"restricted": restricted, "after": recovered, "full": training[trainer.name]}
-        recovery[trainer.name] = {name: one.last["inception_score"] for name, one in scores.items()}
-    if pictures:
-        for trainer in (kde, gan):
+        if pictures:
             trainer.grid().save(pictures / f"reversal-{trainer.name}.png")
+        full = _train(trainer, steps, f"Training {trainer.name} on", report)
+        scores = {"restricted": restricted, "after": recovered, "full": full}
+        recovery[trainer.name] = {name: one.last["inception_score"] for name, one in scores.items()}
     curves = {trainer.name: _likelihood(trainer) for trainer in (kde, gan)}
-    nearest = {trainer.name: _nearest(trainer) for trainer in (kde, gan)}
-    longer = _train_for(gan, training[kde.name].last["seconds"], report)
+    nearest = {trainer.name: _nearest(trainer.show(trainer.latents(CODED))) for trainer in (kde, gan)}
+    nearest[NEW] = _nearest(StackedDigits(VALIDATION_PARTS, torch.Generator().manual_seed(0)).draw(0, CODED))
+    longer = _train_for(DigitsTrainer(settings), training[kde.name].last["seconds"], report)
     shares = np.round(bandwidths(np.array([[-1.0], [1.0]])), 4).tolist()
     real = gan.evaluate()["inception_score_real"]
     return KDEGANFigures(steps, real, training, longer, recovery, shares, curves, nearest)
@@ -371,10 +374,9 @@ def _train(trainer: DigitsTrainer, steps: int, words: str, report: Report) -> Pr
 
 
 def _train_for(trainer: DigitsTrainer, seconds: float, report: Report) -> Progressed:
-    """On for so many seconds, of what its training has taken as well."""
     spent, number = 0.0, 0
     while spent < seconds:
-        report(int(spent), int(seconds), f"Training {trainer.name} on")
+        report(int(spent), int(seconds), f"Training {trainer.name} as long")
         began_at = time.process_time()
         trainer.step()
         spent, number = spent + time.process_time() - began_at, number + 1
@@ -405,8 +407,7 @@ def _codes(trainer: DigitsTrainer, parts: frozenset[int]) -> np.ndarray:
     return last.code.numpy()
 
 
-def _nearest(trainer: DigitsTrainer) -> float:
-    """Of the digits of samples to the learnt digit that each is nearest to."""
+def _nearest(images: Tensor) -> float:
+    """How far the digits in pictures (N, 3, 8, 8) are from the learnt digits that they are nearest to, on average."""
     learnt, _ = kdegan.read_digits(MODEL_PARTS)
-    digits = trainer.show(trainer.latents(CODED)).reshape(-1, kdegan.SIDE**2)
-    return round(float(torch.cdist(digits, learnt.flatten(1)).amin(1).mean()), 3)
+    return round(float(torch.cdist(images.reshape(-1, kdegan.SIDE**2), learnt.flatten(1)).amin(1).mean()), 3)

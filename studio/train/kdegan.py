@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
@@ -47,6 +48,7 @@ REMEMBERED, BANDWIDTH, BACKGROUND = 10, 0.5, 0.05
 # How likely each digit is: "a 9 is 20 times more likely to be sampled than a 1", on a line; a 0 as a 1.
 WEIGHTS = np.array([1.0, *np.linspace(1, 20, 9)])
 SAMPLES = 2000  # a score is taken of
+SHOWN = 3  # times as large are digits in a grid
 
 
 class Generator(nn.Module):
@@ -165,7 +167,9 @@ class DigitsTrainer(GANTrainer):
         }
 
     def grid(self) -> Image.Image:
-        return tile(list(self.show(self.latents(100)).split(20)))
+        """A hundred pictures' digits in grey, one beside the other."""
+        digits = self.show(self.latents(100)).reshape(-1, 1, SIDE, SIDE).expand(-1, 3, -1, -1)
+        return tile(list(F.interpolate(digits, scale_factor=SHOWN).split(30)))
 
     def export(self, measures: dict[str, Any]) -> None:
         """Nothing: the studio shows no digits."""

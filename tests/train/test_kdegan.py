@@ -133,6 +133,6 @@ def test_measures_are_taken_of_samples_and_nothing_is_shipped(small):
     measures = trainer.evaluate()
     assert 1 <= measures["inception_score"] <= 50 and 1 <= measures["modes"] <= 50
     assert measures["inception_score_real"] > 10 and not changed(before, trainer, "generator")
-    assert trainer.grid().size == (200, 50)
+    assert trainer.grid().size == (30 * 26, 10 * 26)
     trainer.export(measures)
     assert not (trainer.settings.out / "export").exists()
