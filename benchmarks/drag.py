@@ -52,7 +52,7 @@ def walker(browser: Browser, url: str) -> Page:
 def make_square(page: Page) -> None:
     """Four dreams, and all between them."""
     for number in (2, 3):
-        page.locator("#tab-manifold .sample").first.click()
+        page.locator("#tab-manifold .in-walk .sample").first.click()
         page.wait_for_function(f"document.querySelectorAll('#tab-manifold .in-walk .person').length === {number + 1}")
     page.click("#walk-make")
     page.wait_for_selector(".walk-field:not([hidden])")
@@ -61,9 +61,9 @@ def make_square(page: Page) -> None:
 
 def search(page: Page) -> None:
     """Begins to find the photo that is among the samples, with more care than anybody needs."""
-    page.locator("#tab-manifold .sample").last.click()
+    page.locator("#tab-manifold .in-walk .sample").last.click()
     page.wait_for_function("document.querySelectorAll('#tab-manifold .in-walk .person').length === 3")
-    page.click("#tab-manifold .more button")
+    page.click("#tab-manifold .in-walk .more button")
     page.locator("#walk-steps input[type=number]").fill(str(CARE))
     page.locator("#walk-steps input[type=number]").press("Tab")
     page.click("#walk-make")
