@@ -150,7 +150,8 @@ class Visitor:
         self.page.click("#no-animals")
         self.page.wait_for_function("!document.querySelector('#animals input:checked')")
         for box in range(number):
-            self.page.locator("#animals input").nth(box).check(force=True)
+            self.page.locator("#animals label").nth(box).click()
+        self.page.wait_for_function("number => document.querySelectorAll('#animals input:checked').length === number", arg=number)
 
     def make(self) -> None:
         """Presses Make and waits until everything is there."""

@@ -249,8 +249,9 @@ def test_two_dreams_become_a_walk_and_its_film_plays(visit, tmp_path):
         page.locator(f"{CELLS} .frame").nth(place).click()
         page.click(".send:visible >> text=Walk from this face in Manifold")
         page.wait_for_function(f"document.querySelector('#tab-manifold').textContent.includes('Dream 0.{place + 1}')")
-    while page.locator("#walk-animals input:checked").count():
-        page.locator("#walk-animals input:checked").first.uncheck(force=True)
+    for animal in page.eval_on_selector_all("#walk-animals input:checked", "boxes => boxes.map((box) => box.name)"):
+        page.click(f"#walk-animals label:has(input[name={animal}])")
+    page.wait_for_function("!document.querySelector('#walk-animals input:checked')")
     with visitor.run(".drawn-walk"):
         page.click("#walk-make")
     film = save(visitor, lambda: page.click(".save-mp4"), tmp_path)
