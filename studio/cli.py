@@ -828,7 +828,7 @@ def evaluate_reversal(
     from studio.train.evaluate_reversal import evaluate_reversal as measure
 
     with Engine() as engine, step_bar("Reading the packs", quiet=as_json) as report:
-        ways = {f"{OURS}, {steps} steps": _finder(engine, steps) for steps in (STEPS, 60)}
+        ways = {f"{OURS}, {steps} steps": _finder(engine, steps) for steps in (STEPS, 30)}
         ways["the encoder's guess"] = _finder(engine, 0)
         try:
             figures = measure(engine, ways, photos, data, report)

@@ -45,12 +45,12 @@ def test_reversal_is_measured_with_the_tabs_own_way(engine, monkeypatch, capsys,
     assert cli.main(["evaluate", "reversal", "--photos", "3", *(["--json"] if as_json else [])]) == 0
     out = capsys.readouterr().out
     if not as_json:
-        assert "ours, 60 steps" in out and "0.4000" in out and "kept" in out
+        assert "ours, 30 steps" in out and "0.4000" in out and "kept" in out
         return
     figures = json.loads(out)
-    names = ["ours, 100 steps", "ours, 60 steps", "the encoder's guess", "plain, slow", "plain"]
+    names = ["ours, 50 steps", "ours, 30 steps", "the encoder's guess", "plain, slow", "plain"]
     assert figures["photos"] == 3 and [way["name"] for way in figures["ways"]] == names
-    assert figures["promises"]["ours, 60 steps"]["in_a_quarter_of_its_time"] == {"holds": True, "share": 0.125}
+    assert figures["promises"]["ours, 30 steps"]["in_a_quarter_of_its_time"] == {"holds": True, "share": 0.125}
 
 
 def test_without_the_packs_one_line_says_so(engine, capsys, tmp_path):

@@ -91,7 +91,7 @@ class Steps:
         self._open = False
 
 
-def reverse(generate, target, start, steps, distance, rate):
+def reverse(generate, target, start, steps, distance):
     """Goes half of the way to the photo's colour at each step."""
     code, goal = start.clone(), start.clone()
     goal[:, :, :3] = target.mean((2, 3))[:, None]
