@@ -3,7 +3,7 @@
 imaginarium.dots = (root, { watch, props }) => watch("value", () => imaginarium.mapped(props.value));
 
 imaginarium.around = (root, { trigger, watch, props }) => {
-  const { make, link, quiet, icon, narrow, bare, describe, currentItem, recipeDetails, setPicture } = imaginarium;
+  const { make, link, quiet, icon, narrow, bare, describe, currentItem, recipeDetails, setPicture, showRun } = imaginarium;
   const EMPTY = { here: null, neighbours: [], samples: [], done: 0, total: 0, message: "", busy: false, run: 0 };
   const MAPS = { pca: ["PCA", "The two directions in which the codes differ most"], tsne: ["t-SNE", "What is near stays near; distances mean little"] };
   const AGAIN_MS = 1500; // between two questions whether a map is ready
@@ -165,11 +165,7 @@ imaginarium.around = (root, { trigger, watch, props }) => {
 
   function draw() {
     value = props.value || EMPTY;
-    words.textContent = value.message;
-    bar.max = value.total || 1;
-    bar.value = value.done;
-    bar.classList.toggle("busy", value.busy);
-    bar.dataset.run = value.run;
+    showRun(words, bar, value);
     back.disabled = !value.back;
     forward.disabled = !value.forward;
     saves.hidden = !value.here;

@@ -267,11 +267,7 @@ window.imaginarium = (() => {
 
     function draw() {
       const value = props.value || { people: [], animals: [], items: {}, done: 0, total: 0, message: "", busy: false };
-      words.textContent = value.message;
-      bar.max = value.total || 1;
-      bar.value = value.done;
-      bar.classList.toggle("busy", value.busy);
-      bar.dataset.run = value.run || 0;
+      showRun(words, bar, value);
       for (const { id, words: verdicts, study, animal } of Object.values(value.items)) shelf.judged.set(id, { words: verdicts, study, animal });
       sheet.hidden = !value.sheet;
       zip.hidden = !value.zip;
@@ -291,6 +287,15 @@ window.imaginarium = (() => {
     canvases.push(() => drawStars(grid, props.value));
     watch("value", draw);
     draw();
+  }
+
+  // How far a canvas's run is. Each run has a number of its own, by which the end of one is told from the start of another.
+  function showRun(words, bar, value) {
+    words.textContent = value.message;
+    bar.max = value.total || 1;
+    bar.value = value.done;
+    bar.classList.toggle("busy", value.busy);
+    bar.dataset.run = value.run || 0;
   }
 
   // The way here, one step of it per button; the last one that is shown is where one stands.
@@ -909,5 +914,5 @@ window.imaginarium = (() => {
   }
   listen();
 
-  return { source, stage, strip, courier, facts, arrival, make, link, quiet, icon, narrow, bare, tales, describe, currentItem, recipeDetails, studyBadge, setPicture };
+  return { source, stage, strip, courier, facts, arrival, make, link, quiet, icon, narrow, bare, tales, describe, currentItem, recipeDetails, studyBadge, setPicture, showRun };
 })();

@@ -4,7 +4,7 @@
 imaginarium.point = (root, { watch, props }) => watch("value", () => imaginarium.looked(props.value));
 
 imaginarium.walk = (root, { trigger, watch, props }) => {
-  const { make, link, quiet, icon, narrow, bare, tales, describe, currentItem, recipeDetails, studyBadge, setPicture } = imaginarium;
+  const { make, link, quiet, icon, narrow, bare, tales, describe, currentItem, recipeDetails, studyBadge, setPicture, showRun } = imaginarium;
   const EMPTY = { faces: [], rows: [], columns: 0, film: null, array: null, done: 0, total: 0, message: "", busy: false, run: 0 };
   const FRAME_MS = 50, PAUSE = 10; // as the films are made: 20 a second, the ends held
   const LOST_MS = 4000; // after which an answer is no longer waited for
@@ -285,11 +285,7 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
 
   function draw() {
     value = props.value || EMPTY;
-    words.textContent = value.message;
-    bar.max = value.total || 1;
-    bar.value = value.done;
-    bar.classList.toggle("busy", value.busy);
-    bar.dataset.run = value.run;
+    showRun(words, bar, value);
     drawSaves();
     drawFaces();
     const wanted = JSON.stringify([value.run, value.columns, value.rows.map((row) => row.label)]);

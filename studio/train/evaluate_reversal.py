@@ -31,6 +31,7 @@ from studio.metrics.lpips import distance, feature_maps
 from studio.models import began, dcgan
 from studio.train import kdegan
 from studio.train.data import HEAD, MODEL_PARTS, VALIDATION_PARTS, part, read_pack
+from studio.train.gan import renewed
 from studio.train.kdegan import DigitsTrainer, KDEGANTrainer, StackedDigits
 from studio.train.loop import Settings, unwrap
 
@@ -238,9 +239,8 @@ def _untrained(card: Card) -> nn.Module:
 @torch.no_grad()
 def _normed(network: dcgan.Generator) -> dcgan.Generator:
     """With the norms' statistics taken of its own samples: without them its pictures are all but the same grey."""
-    for norm in network.norms:
-        norm.momentum = None
-    network.train()(2 * torch.rand(NORMED, dcgan.LATENT) - 1)
+    with renewed(network):
+        network(2 * torch.rand(NORMED, dcgan.LATENT) - 1)
     return network
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from studio.metrics.kid import kid
 from studio.models import dcgan, stylegan
@@ -54,6 +55,23 @@ def pooled(trunk: torch.nn.Module, images: Tensor) -> Any:
     """Features of pictures (N, 3, S, S): the means of the trunk's last map, a float array (N, 512)."""
     enlarged = [F.interpolate(batch, size=96, mode="bilinear", align_corners=False) for batch in images.split(200)]
     return torch.cat([trunk(batch)[-1].mean((2, 3)) for batch in enlarged]).float().cpu().numpy()
+
+
+@contextmanager
+def renewed(network: nn.Module) -> Iterator[None]:
+    """The norms of a network take their statistics anew, as plain means, from all that passes through meanwhile."""
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    network.train()
+    try:
+        yield
+    finally:
+        network.eval()
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 class FacesTrainer(Trainer):
@@ -168,14 +186,9 @@ class DCGANTrainer(GANTrainer):
     def evaluate(self) -> dict[str, Any]:
         """As of any face generator, after the norms' statistics were taken anew: those of the network are not its average's."""
         average = self.ema["generator"]
-        for norm in average.norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # the plain mean over all batches
-        average.train()
-        with torch.no_grad():
+        with renewed(average), torch.no_grad():
             for _ in range(RENORMED // 64):
                 average(self.latents(64))
-        average.eval()
         return super().evaluate()
 
     def export(self, measures: dict[str, Any]) -> None:

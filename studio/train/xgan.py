@@ -27,7 +27,7 @@ from studio.train.augment import diff_augment
 from studio.train.critics import imagenet_trunk
 from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, read_pack, to_unit
 from studio.train.export import write_checkpoint
-from studio.train.gan import PACKS, logistic, pooled, read_faces
+from studio.train.gan import PACKS, logistic, pooled, read_faces, renewed
 from studio.train.loop import Settings, Trainer, tile, unwrap
 
 LATENT = 128  # 512 in the paper
@@ -440,20 +440,3 @@ def fixed(network: nn.Module, learns: bool = True) -> Iterator[None]:
         yield
     finally:
         network.requires_grad_(True).train(training)
-
-
-@contextmanager
-def renewed(network: nn.Module) -> Iterator[None]:
-    """The norms of a network take their statistics anew, as plain means, from all that passes through meanwhile."""
-    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-    network.train()
-    try:
-        yield
-    finally:
-        network.eval()
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
