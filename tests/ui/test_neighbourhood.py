@@ -210,3 +210,9 @@ def test_without_a_bank_the_page_says_what_to_do(tmp_path, monkeypatch):
     assert around.open(Desk())[1]["message"] == NO_BANK
     assert NO_BANK in last(around.make(Desk(), *GIVEN))[4]
     backstage.close()
+
+
+def test_what_was_chosen_while_the_networks_warm_up_stays(tab):
+    first, *_, ready = tab.open(Desk())
+    assert len(first) == len(ready)
+    assert first[-OUTPUTS + 2] != neighbourhood.gr.skip() and ready[-OUTPUTS + 1 :] == (neighbourhood.gr.skip(),) * (OUTPUTS - 1)

@@ -230,7 +230,8 @@ class ManifoldTab:
         except Exception as error:  # whatever is missing, the page still opens and says what
             message = str(error)
         stage = walk.value if walk.result else {**EMPTY, "message": message}
-        yield self._values(self._photos.draw(desk), stage, self._settings(), around=self._around.open(desk))
+        samples, *_ = self._around.open(desk)  # all else of it stays as the visitor may have set it meanwhile
+        yield self._values(self._photos.draw(desk), stage, self._settings(), around=(samples, *self._around.skip()[1:]))
 
     def _show_first_visit(self, desk: Desk) -> None:
         walk = _walk(desk)
