@@ -46,9 +46,9 @@ class Encoder(nn.Module):
 class Generator(nn.Module):
     """The encoder's mirror image: a linear layer, a convolution on 4 x 4 px, transposed ones that double the side."""
 
-    def __init__(self, latent: int = 128, width: int = 32, resolution: int = 64):
+    def __init__(self, latent: int = 128, width: int = 32, resolution: int = 64, most: int = 8):
         super().__init__()
-        channels = _channels(width, resolution)[::-1]
+        channels = _channels(width, resolution, most)[::-1]
         self.start = nn.Linear(latent, channels[0] * START**2, bias=False)
         self.first = nn.Conv2d(channels[0], channels[0], 3, 1, 1, bias=False)
         pairs = list(pairwise([*channels, 3]))
@@ -64,11 +64,11 @@ class Generator(nn.Module):
 
 
 class Downwards(nn.Module):
-    """Convolutions that halve the side until it is 4 px, with batch norm and leaky ReLU."""
+    """Convolutions that halve the side until it is 4 px, with batch norm and leaky ReLU, and up to ``most * width`` channels."""
 
-    def __init__(self, width: int, resolution: int):
+    def __init__(self, width: int, resolution: int, most: int = 8):
         super().__init__()
-        channels = _channels(width, resolution)
+        channels = _channels(width, resolution, most)
         self.channels = channels[-1]
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1, bias=a == 3) for a, b in pairwise([3, *channels]))
         self.norms = nn.ModuleList(nn.BatchNorm2d(b) if k else nn.Identity() for k, b in enumerate(channels))
@@ -117,9 +117,9 @@ class Codes(nn.Module):
         return F.linear(latent - self.mean, self.axes)
 
 
-def _channels(width: int, resolution: int) -> list[int]:
+def _channels(width: int, resolution: int, most: int) -> list[int]:
     """Of the maps from half the side to 4 px."""
-    return [width * min(8, 2**k) for k in range(int(math.log2(resolution // START)))]
+    return [width * min(most, 2**k) for k in range(int(math.log2(resolution // START)))]
 
 
 PARTS = {"generator": Generator, "encoder": Encoder, "codes": Codes}
