@@ -1,0 +1,192 @@
+"""What the verbs of the Morph tab share: a domain's networks E, G and C of CVAE-GAN (Bao et al. 2017), conditions and codes.
+
+A condition says what a picture shows: of a face 40 attributes, each from -1 (it has it not) over 0 (unknown) to 1 (it has it); of
+a flower or a bird the shares of its classes, which sum to 1. People name both by the labels of the networks' cards.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from studio.core.faces import Crop
+from studio.core.registry import Card, Registry
+from studio.pipelines.manifold import Likeness
+from studio.pipelines.parts import is_number, is_whole, registry_of
+
+if TYPE_CHECKING:
+    from studio.core.engine import Engine
+
+# The domains in the order in which they are offered, by what their cards call them.
+DOMAINS = {"faces": "face", "people": "person", "flowers": "flower", "birds": "bird"}
+STEPS, MAX_STEPS = 30, 400  # of reversal after the encoder's guess
+DIGITS = 4  # of a value that was found: what is shown is made of exactly these, so that a recipe can name it
+
+
+@dataclass(frozen=True)
+class Slider:
+    """An attribute that people are offered: ``low`` and ``high`` say in words what its ends look like.
+
+    ``sign`` is -1 where the slider runs against the attribute: who moves "beard" up moves No_Beard down.
+    """
+
+    attribute: str
+    low: str
+    high: str
+    sign: int = 1
+
+
+SLIDERS = (
+    Slider("Smiling", "serious", "smiling"),
+    Slider("Mouth_Slightly_Open", "mouth closed", "mouth open"),
+    Slider("Young", "older", "younger"),
+    Slider("Male", "feminine", "masculine"),
+    Slider("No_Beard", "shaven", "beard", -1),
+    Slider("Eyeglasses", "no glasses", "glasses"),
+    Slider("Blond_Hair", "not blond", "blond"),
+    Slider("Black_Hair", "not black-haired", "black-haired"),
+    Slider("Bangs", "forehead free", "bangs"),
+    Slider("Heavy_Makeup", "no makeup", "makeup"),
+    Slider("Pale_Skin", "less pale", "pale"),
+)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The three networks of a domain: G draws, E describes, C recognises."""
+
+    domain: str
+    generator: Card
+    encoder: Card
+    classifier: Card
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        return self.generator, self.encoder, self.classifier
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.generator.labels
+
+    @property
+    def has_attributes(self) -> bool:
+        """Whether the labels do not exclude each other."""
+        return self.domain == "faces"
+
+    @property
+    def study(self) -> str | None:
+        return "; ".join(dict.fromkeys(card.study for card in self.cards if card.study)) or None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A photo as the networks know it.
+
+    ``latent`` float32 (Z,) and ``condition`` float32 (K,) are what ``image``, uint8 (R, R, 3), is made of: the reconstruction
+    G(z, c). ``crop`` is the part of the photo it stands for, ``likeness`` compares both; ``eyes`` are None where the middle was
+    taken.
+    """
+
+    photo_name: str
+    latent: np.ndarray
+    condition: np.ndarray
+    image: np.ndarray
+    crop: Crop
+    eyes: Any
+    likeness: Likeness
+    steps: int
+    seconds: float
+
+
+def list_domains(source: Engine | Registry) -> tuple[str, ...]:
+    """The domains of ``source`` (an engine or its registry) that have all three networks."""
+    return tuple(domain for domain in DOMAINS if _find(registry_of(source), domain))
+
+
+def networks_of(source: Engine | Registry, domain: str) -> Networks:
+    """The finest networks of a domain. Raises ``ValueError``, naming the domains there are."""
+    if (found := _find(registry_of(source), domain)) is not None:
+        return found
+    there = list_domains(source)
+    if not there:
+        raise ValueError("This studio has no networks to morph with yet: update it, or pull their models.")
+    raise ValueError(f"There is nothing that morphs {domain} yet; there is {' and '.join(there)}.")
+
+
+def _find(registry: Registry, domain: str) -> Networks | None:
+    cards = [card for card in registry.list_models("cvaegan-*") if card.domains == (DOMAINS[domain],)]
+    by_task = [{card.resolution: card for card in cards if card.task == task} for task in ("draw", "describe", "recognise")]
+    resolution = max(set.intersection(*map(set, by_task)), default=None)
+    return None if resolution is None else Networks(domain, *(found[resolution] for found in by_task))
+
+
+def sliders(source: Engine | Registry) -> tuple[Slider, ...]:
+    """The attributes to offer for faces, as far as the networks know them."""
+    known = networks_of(source, "faces").labels
+    return tuple(slider for slider in SLIDERS if slider.attribute in known)
+
+
+# --- what requests have in common ---------------------------------------------------------------------------------------------
+
+
+def check_domain(domain: Any) -> None:
+    """Raises ``ValueError`` for a domain that is none."""
+    if not isinstance(domain, str) or domain not in DOMAINS:
+        raise ValueError(f"There is no domain {domain!r}; there is {', '.join(DOMAINS)}.")
+
+
+def check_seed(seed: Any) -> None:
+    """Raises ``ValueError`` for a seed that is no whole number."""
+    if not is_whole(seed, 2**53):
+        raise ValueError("Give a whole number from 0 on as the seed.")
+
+
+def check_steps(steps: Any) -> None:
+    """Raises ``ValueError`` for steps of reversal that nobody can take."""
+    if not is_whole(steps, MAX_STEPS + 1):
+        raise ValueError(f"Set the steps to a whole number from 0 (the encoder's guess) to {MAX_STEPS}.")
+
+
+def check_condition(condition: Any, domain: str) -> None:
+    """Whether ``condition`` names labels with values: attributes of faces from -1 to 1, else shares that are not all 0.
+
+    Raises:
+        ValueError: one sentence that says what to change.
+    """
+    if not isinstance(condition, Mapping) or not all(isinstance(name, str) for name in condition):
+        raise ValueError("Name what to set by its name, such as Smiling=1.")
+    if domain == "faces":
+        if wrong := [name for name, value in condition.items() if not is_number(value) or not -1 <= value <= 1]:
+            raise ValueError(f"Set {label_words(wrong[0])} between -1 (not at all) and 1 (fully).")
+    elif condition and not (all(is_number(v) and v >= 0 for v in condition.values()) and sum(condition.values()) > 0):
+        raise ValueError("Give each class a share of 0 or more, and at least one of them more than 0.")
+
+
+# --- labels -------------------------------------------------------------------------------------------------------------------
+
+
+def label_words(label: str) -> str:
+    """A label for people: "American_Goldfinch" is an American Goldfinch."""
+    return label.replace("_", " ")
+
+
+def find_label(labels: tuple[str, ...], name: str) -> str:
+    """The label that people mean by ``name``, in any case and with spaces or lines between its words.
+
+    Raises:
+        ValueError: there is none; the message lists the closest ones.
+    """
+    plain = {_plain(label): label for label in labels}
+    if _plain(name) in plain:
+        return plain[_plain(name)]
+    close = difflib.get_close_matches(_plain(name), plain, n=3, cutoff=0.4) or list(plain)[:10]
+    more = "" if len(close) < 10 else ", ..."
+    raise ValueError(f"There is nothing called {name!r}; there is {', '.join(label_words(plain[near]) for near in close)}{more}.")
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.lower().replace("_", " ").replace("-", " ").split())
