@@ -1,4 +1,4 @@
-"""Engines with networks of one weight, for tests of how the engine shares its device."""
+"""Engines with networks of one weight, for tests of how the engine shares its device, and one that knows people."""
 
 import hashlib
 import threading
@@ -6,6 +6,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save
 from torch import nn
@@ -13,8 +14,11 @@ from torch import nn
 from studio.core.checkpoints import CheckpointStore
 from studio.core.engine import Engine
 from studio.core.registry import Card, build, register_model
+from tests.fakes import FakeEngine
 from tests.tiny import store_in
 
+MEASURES = {"cosine_95_percent_of_strangers_below": 0.5}
+WHO = Card("judge-identity", "judges", "judge", 8, "i.safetensors", "d" * 64, 1, "none", frame="face", measures=MEASURES)
 PASSES: list[tuple[float, int]] = []  # (weight, batch size) of every forward pass of a Scale
 
 
@@ -58,6 +62,16 @@ class Shapeless(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return (image * self.weight).sum()
+
+
+class PeopleEngine(FakeEngine):
+    """Also has a judge, ``WHO``, that knows people by the colours of four places."""
+
+    def _answer(self, card_id, image, strength=None):
+        if card_id != WHO.id:
+            return super()._answer(card_id, image, strength)
+        places = image[:, :, 1::4, 1::4].reshape(len(image), -1) + 1e-3
+        return {"embedding": places / np.linalg.norm(places, axis=1, keepdims=True)}
 
 
 register_model("scale")(lambda **config: Scale(**config))

@@ -23,20 +23,10 @@ from studio.train import evaluate_ian as module
 from studio.train.data import part
 from studio.train.evaluate import save_measures
 from studio.train.evaluate_ian import check_claims, evaluate_ian, likeness, sample
-from tests.fakes import JUDGE, FakeEngine, sampler, translator
+from tests.engines import WHO, PeopleEngine
+from tests.fakes import JUDGE, sampler, translator
 
-WHO = Card("judge-identity", "judges", "judge", 8, "i.safetensors", "d" * 64, 1, "none", frame="face")
 ANIMALS = "lion", "tiger"
-
-
-class Engine(FakeEngine):
-    """Also knows people by the colours of four places."""
-
-    def _answer(self, card_id, image, strength=None):
-        if card_id != WHO.id:
-            return super()._answer(card_id, image, strength)
-        places = image[:, :, 1::4, 1::4].reshape(len(image), -1) + 1e-3
-        return {"embedding": places / np.linalg.norm(places, axis=1, keepdims=True)}
 
 
 def write_pack(path: Path, columns: str, rows: dict[str, str], pictures: dict[str, np.ndarray]) -> None:
@@ -69,22 +59,22 @@ def packs(tmp_path) -> Path:
 
 
 @pytest.fixture
-def engine(tmp_path) -> Engine:
+def engine(tmp_path) -> PeopleEngine:
     k_gans = [sampler(name, animal) for name in ("dcgan", "began") for animal in ("tiger", "lion", "panda")]
     plain = [sampler(name) for name in ("dcgan", "began", "stylegan")]
-    return Engine(tmp_path, [translator("lion"), translator("tiger"), translator("fox"), *plain, *k_gans, JUDGE, WHO])
+    return PeopleEngine(tmp_path, [translator("lion"), translator("tiger"), translator("fox"), *plain, *k_gans, JUDGE, WHO])
 
 
-def generators(engine: Engine, *names: str) -> dict[str, list[Card]]:
+def generators(engine: PeopleEngine, *names: str) -> dict[str, list[Card]]:
     ids = {"DCGAN": "dcgan-16", "BEGAN": "began-16", "StyleGAN": "stylegan-16", "K-DCGAN": "k-dcgan-*", "K-BEGAN": "k-began-*"}
     return {name: engine.registry.list_models(ids[name]) for name in names or ids}
 
 
-def translators(engine: Engine) -> list[Card]:
+def translators(engine: PeopleEngine) -> list[Card]:
     return engine.registry.list_models(task="translate")
 
 
-def measure(engine: Engine, packs: Path, *names: str, samples: int = 10):
+def measure(engine: PeopleEngine, packs: Path, *names: str, samples: int = 10):
     return evaluate_ian(engine, generators(engine, *names), translators(engine), samples, packs)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from studio.core.images import to_float
-from studio.core.registry import Card, build
+from studio.core.registry import build
 from studio.latent.reversal import START, reverse
 from studio.metrics.identity import embed_heads
 from studio.models import dcgan
@@ -18,10 +18,9 @@ from studio.train import kdegan
 from studio.train.data import MODEL_PARTS
 from studio.train.evaluate_reversal import Way, evaluate_kdegan, evaluate_reversal
 from studio.train.kdegan import DigitsTrainer, KDEGANTrainer, StackedDigits, read_digits
-from tests.fakes import JUDGE, FakeEngine, sampler
+from tests.engines import WHO, PeopleEngine
+from tests.fakes import JUDGE, sampler
 
-MEASURES = {"cosine_95_percent_of_strangers_below": 0.5}
-WHO = Card("judge-identity", "judges", "judge", 8, "i.safetensors", "d" * 64, 1, "none", frame="face", measures=MEASURES)
 CONFIGS = {
     "dcgan": {"width": 1},
     "began": {"width": 2, "resolution": 64},
@@ -29,14 +28,8 @@ CONFIGS = {
 }
 
 
-class Engine(FakeEngine):
-    """With small generators for jobs, and a judge that knows people by the colours of four places."""
-
-    def _answer(self, card_id, image, strength=None):
-        if card_id != WHO.id:
-            return super()._answer(card_id, image, strength)
-        places = image[:, :, 1::4, 1::4].reshape(len(image), -1) + 1e-3
-        return {"embedding": places / np.linalg.norm(places, axis=1, keepdims=True)}
+class Engine(PeopleEngine):
+    """With small generators for jobs."""
 
     def stream(self, job):
         def network(card_id):
