@@ -151,8 +151,24 @@ def align(rgb: np.ndarray, eyes: np.ndarray, frame: str, size: int) -> Crop:
 def align_centre(rgb: np.ndarray, size: int) -> Crop:
     """The largest square in the middle of ``rgb`` uint8 (H, W, 3), at ``size`` px: for photos without a face."""
     height, width = rgb.shape[:2]
-    matrix = _Square(width / 2, height / 2, min(height, width)).matrix(size)
+    return align_square(rgb, width / 2, height / 2, min(height, width), size)
+
+
+def align_square(rgb: np.ndarray, x: float, y: float, side: float, size: int) -> Crop:
+    """An upright square of ``rgb`` uint8 (H, W, 3) by its centre and ``side`` in px, at ``size`` px."""
+    matrix = _Square(x, y, side).matrix(size)
     return Crop(_warp(rgb, matrix, size), matrix, "centre")
+
+
+def warp_mask(mask: np.ndarray, crop: Crop) -> np.ndarray:
+    """How much of each pixel of ``crop`` lies in ``mask`` bool (H, W), which is of the photo: float32 (S, S) in [0, 1]."""
+    return _warp(mask.astype(np.uint8) * 255, crop.matrix, len(crop.image)).astype(np.float32) / 255
+
+
+def corners_of(crop: Crop) -> np.ndarray:
+    """The corners of ``crop`` in the photo, clockwise from the upper left, (x, y) px: (4, 2)."""
+    size = crop.image.shape[0]
+    return _apply(cv2.invertAffineTransform(crop.matrix), np.array([[0, 0], [size, 0], [size, size], [0, size]], float))
 
 
 @lru_cache(maxsize=1)
@@ -167,22 +183,51 @@ def _mask() -> np.ndarray:
 def paste_back(rgb: np.ndarray, image: np.ndarray, crop: Crop) -> np.ndarray:
     """``rgb`` uint8 (H, W, 3) with ``image`` uint8 (T, T, 3), a result for ``crop`` of any size T, blended in where the crop was
     taken. A new array; pixels outside the crop are those of the photo, bit for bit."""
-    size = crop.image.shape[0]
-    corners = _apply(cv2.invertAffineTransform(crop.matrix), np.array([[0, 0], [size, 0], [size, size], [0, size]], float))
-    left, top = np.maximum(np.floor(corners.min(0)), 0).astype(int)
-    right, bottom = np.minimum(np.ceil(corners.max(0)), rgb.shape[1::-1]).astype(int)
-    result = rgb.copy()
-    if right <= left or bottom <= top:
+    result, region = rgb.copy(), region_of(crop, rgb.shape)
+    if region is None:
         return result
+    new, mask = over_photo(image, crop, region), _fading(crop, region)
+    old = _part(rgb, region)
+    _part(result, region)[:] = cv2.blendLinear(np.ascontiguousarray(old), new, 1 - mask, mask)
+    return result
+
+
+def lay_on(rgb: np.ndarray, change: np.ndarray, crop: Crop) -> np.ndarray:
+    """``rgb`` uint8 (H, W, 3) with ``change`` float32 (T, T, 3) in eight-bit levels added where ``crop`` was taken, fading to the
+    crop's border: the photo keeps its own detail. A new array; pixels where nothing changes are the photo's, bit for bit."""
+    result, region = rgb.copy(), region_of(crop, rgb.shape)
+    if region is not None:
+        amounts = over_photo(change, crop, region) * _fading(crop, region)[:, :, None]
+        _part(result, region)[:] = np.rint(_part(rgb, region) + amounts).clip(0, 255)
+    return result
+
+
+def region_of(crop: Crop, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
+    """The upright box (x, y, w, h) px of a photo of ``shape`` that holds the ``crop``; None if they have nothing in common."""
+    corners = corners_of(crop)
+    left, top = np.maximum(np.floor(corners.min(0)), 0).astype(int)
+    right, bottom = np.minimum(np.ceil(corners.max(0)), shape[1::-1]).astype(int)
+    return None if right <= left or bottom <= top else (int(left), int(top), int(right - left), int(bottom - top))
+
+
+def over_photo(image: np.ndarray, crop: Crop, region: tuple[int, int, int, int]) -> np.ndarray:
+    """``image`` (T, T, ...), a result for ``crop`` of any size T, as it lies over ``region`` (x, y, w, h) px of the photo; beyond
+    the crop its border goes on."""
+    size = crop.image.shape[0]
     side = max(1, round(size / math.hypot(crop.matrix[0, 0], crop.matrix[1, 0])))
     if image.shape[0] > side:  # a result finer than the photo would alias
         image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-    region = (left, top, right - left, bottom - top)
-    new = _unwarp(image, crop.matrix / size, region, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
-    mask = _unwarp(_mask(), crop.matrix / size, region, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
-    old = np.ascontiguousarray(rgb[top:bottom, left:right])
-    result[top:bottom, left:right] = cv2.blendLinear(old, new, 1 - mask, mask)
-    return result
+    return _unwarp(image, crop.matrix / size, region, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
+
+
+def _fading(crop: Crop, region: tuple[int, int, int, int]) -> np.ndarray:
+    """How much of a result is seen over ``region`` px of the photo, float32 (h, w)."""
+    return _unwarp(_mask(), crop.matrix / crop.image.shape[0], region, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+
+
+def _part(rgb: np.ndarray, region: tuple[int, int, int, int]) -> np.ndarray:
+    x, y, width, height = region
+    return rgb[y : y + height, x : x + width]
 
 
 def _unwarp(image: np.ndarray, to_unit: np.ndarray, region: tuple[int, ...], interpolation: int, border: int) -> np.ndarray:

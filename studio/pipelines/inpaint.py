@@ -1,8 +1,8 @@
 """The Morph tab's other half: holes in photos filled by a CVAE-GAN (Bao et al. 2017, section 5.4, figure 7).
 
 ``inpaint(engine, request)`` yields ``Progress | Iteration`` and last an ``InpaintResult``; ``settle(engine, request, iteration)``
-is the result of whoever stopped after that iteration; ``sees(engine, photo, domain, face, frame)`` the four corners (x, y), in the
-photo's px, of the square in which holes can be filled. ``request_from_recipe(recipe, photos)`` brings the mask back, too.
+is the result of whoever stopped after that iteration; ``sees(engine, photo, domain, face, frame)`` the corners (x, y), in px of
+the photo, of the square in which holes can be filled. ``request_from_recipe(recipe, photos)`` brings the mask back, too.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Filling:
     """A photo without its hole: ``image`` uint8 (H, W, 3), outside of the hole the photo's own pixels, bit for bit.
 
     ``head`` uint8 (S, S, 3) is the part that the network saw, ``plain`` uint8 (R, R, 3) what the generator made, G(z, c).
-    ``agreement`` is the PSNR in dB of ``plain`` where the photo is known, ``condition`` what it was filled as, by label. ``words``
-    say how well it fits; ``recipe`` makes this one again.
+    ``agreement`` is the PSNR in dB of ``plain`` where the photo is known, ``words`` say how well it fits. ``condition`` is what
+    it was filled as, by label; ``recipe`` makes this one again.
     """
 
     index: int

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from studio.core.images import Photo, resize, to_float, to_uint8
 from studio.core.recipe import Recipe
@@ -546,29 +545,18 @@ def _search(
 def _reverse(session: Session, networks: _Networks, target: np.ndarray, start: np.ndarray, steps: int) -> Iterator[tuple]:
     """On the engine's worker: step, PSNR, image (3, R, R) and styles (n_styles, L) after each step of reversal."""
     photo, guess = (torch.as_tensor(array, device=session.device) for array in (target, start))
-    generate, distance = session.network(networks.generator.id).synthesise, _perceived(session.network(EYE), photo)
+    generate = session.network(networks.generator.id).synthesise
+    distance = reversal.perceived(session.network(EYE).trunk, photo, PERCEIVED)
     for step in reversal.invert(generate, photo, guess, steps, distance):
         image, styles = (tensor.detach().cpu().numpy()[0] for tensor in (step.image, step.code))
         yield step.step, float(step.psnr[0]), image, styles
 
 
-def _perceived(judge: torch.nn.Module, photo: torch.Tensor) -> reversal.Distance:
-    """How far pictures are from a photo (1, 3, R, R): pixel by pixel, and as the ``judge`` sees them (LPIPS, eq. 1)."""
-    wanted = [F.normalize(features) for features in judge.trunk(photo)]
-
-    def distance(image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        seen = [F.normalize(features) for features in judge.trunk(image)]
-        apart = sum((a - b).square().sum(1).mean((1, 2)) for a, b in zip(seen, wanted, strict=True))
-        return reversal.squared_error(image, target) + PERCEIVED * apart
-
-    return distance
-
-
 # --- how near -----------------------------------------------------------------------------------------------------------------
 
 
-def compare(engine: Engine, crop: np.ndarray, image: np.ndarray) -> Likeness:
-    """How near ``image`` is to ``crop``, both uint8 (R, R, 3) in the head frame."""
+def compare(engine: Engine, crop: np.ndarray, image: np.ndarray, person: bool = True) -> Likeness:
+    """How near ``image`` is to ``crop``, both uint8 (R, R, 3), of a ``person`` in the head frame."""
     error = max(float(np.square(crop.astype(np.float64) - image).mean()), 1e-3)  # equal pictures would be infinitely near
     psnr = 10 * math.log10(255**2 / error)
     lpips = identity = None
@@ -576,7 +564,7 @@ def compare(engine: Engine, crop: np.ndarray, image: np.ndarray) -> Likeness:
     if ANIMAL_JUDGE in judges:
         both = [feature_maps(ask_judge(engine, to_float(picture)[None])) for picture in (crop, image)]
         lpips = float(distance(*both)[0])
-    if IDENTITY_JUDGE in judges:
+    if person and IDENTITY_JUDGE in judges:
         first, second = embed_heads(engine, [crop, image])
         identity = float(first @ second)
     return Likeness(psnr, lpips, identity, _likeness_words(engine, psnr, identity))
@@ -584,11 +572,13 @@ def compare(engine: Engine, crop: np.ndarray, image: np.ndarray) -> Likeness:
 
 def _likeness_words(engine: Engine, psnr: float, identity: float | None) -> tuple[str, ...]:
     near = "very close" if psnr >= VERY_CLOSE else "close" if psnr >= CLOSE else "only the pose and colours"
-    if identity is None:
-        return (near,)
+    return (near,) if identity is None else (near, identity_words(engine, identity))
+
+
+def identity_words(engine: Engine, identity: float) -> str:
+    """Whether the identity judge's cosine of two pictures speaks of one person."""
     strangers = engine.registry.card(IDENTITY_JUDGE).measures.get("cosine_95_percent_of_strangers_below", 0.5)
-    same = "the judge sees the same person" if identity >= strangers else "the judge is not sure that it is the same person"
-    return near, same
+    return "the judge sees the same person" if identity >= strangers else "the judge is not sure that it is the same person"
 
 
 def _judges(engine: Engine) -> list[Card]:

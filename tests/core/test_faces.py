@@ -6,7 +6,19 @@ from skimage import data
 
 from studio.core import faces
 from studio.core.engine import Engine
-from studio.core.faces import FRAMES, Crop, FaceError, align, align_centre, find_faces, paste_back
+from studio.core.faces import (
+    FRAMES,
+    Crop,
+    FaceError,
+    align,
+    align_centre,
+    align_square,
+    corners_of,
+    find_faces,
+    lay_on,
+    paste_back,
+    warp_mask,
+)
 
 ASTRONAUT_EYES = np.array([[203.7, 101.0], [246.5, 103.5]])  # by hand, on the picture enlarged
 
@@ -253,6 +265,35 @@ def test_the_photo_given_is_not_written_to():
     rgb.setflags(write=False)
     crop = align_centre(rgb, 64)
     assert paste_back(rgb, np.zeros((64, 64, 3), np.uint8), crop) is not rgb
+
+
+def test_a_change_of_nothing_leaves_every_bit():
+    rgb = astronaut()
+    crop = align(rgb, ASTRONAUT_EYES, "head", 64)
+    assert np.array_equal(lay_on(rgb, np.zeros((64, 64, 3), np.float32), crop), rgb)
+
+
+def test_a_change_is_added_to_what_the_photo_shows():
+    rgb = astronaut() // 2 + 32
+    crop = align(rgb, ASTRONAUT_EYES, "head", 64)
+    added = lay_on(rgb, np.full((16, 16, 3), 20, np.float32), crop).astype(int) - rgb
+    x, y = corners(crop).mean(0).astype(int)
+    assert (added[y - 20 : y + 20, x - 20 : x + 20] == 20).all() and added.min() >= 0 and added[0, 0, 0] == 0
+    assert np.abs(np.diff(added[y, :, 0])).max() <= 2  # the seam is soft
+
+
+def test_a_change_is_clamped_not_wrapped():
+    white = np.full((64, 64, 3), 250, np.uint8)
+    assert lay_on(white, np.full((8, 8, 3), 20, np.float32), align_centre(white, 32))[32, 32].tolist() == [255, 255, 255]
+
+
+def test_a_mask_lies_in_the_crop_where_the_photo_has_it():
+    rgb, mask = compass(), np.zeros(compass().shape[:2], bool)
+    crop = align_square(rgb, 100.0, 80.0, 64.0, 32)
+    mask[80:90, 100:120] = True
+    seen = warp_mask(mask, crop)
+    assert (seen[16:21, 16:26] > 0.99).all() and seen[:, :14].max() < 0.01 and seen[22:].max() < 0.01
+    assert np.allclose(corners_of(crop), [[68, 48], [132, 48], [132, 112], [68, 112]])
 
 
 # --- the shipped network ----------------------------------------------------------------------------------------------

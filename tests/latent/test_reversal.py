@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from studio.latent.reversal import invert, psnr, reverse, reverse_until_told_apart, squared_error
+from studio.latent.reversal import invert, perceived, psnr, reverse, reverse_until_told_apart, squared_error
 
 torch.manual_seed(0)
 MATRIX = torch.linalg.qr(torch.randn(48, 6))[0]
@@ -78,3 +79,36 @@ def test_a_test_that_never_tells_ends_with_the_steps():
     picture = linear(torch.zeros(2, 6))
     steps = list(reverse_until_told_apart(linear, picture, picture, torch.randn(4, 6), lambda a, b: False, most=3))
     assert [step.step for step in steps] == [0, 1, 2, 3]
+
+
+def trunk(image):
+    """One map of a quarter of the side."""
+    return [F.avg_pool2d(image, 2)]
+
+
+def test_perceived_adds_what_maps_see_to_the_pixels():
+    photo, image = torch.rand(1, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    apart = F.normalize(F.avg_pool2d(image, 2)) - F.normalize(F.avg_pool2d(photo, 2))
+    wanted = squared_error(image, photo) + 0.5 * apart.square().sum(1).mean((1, 2))
+    assert torch.allclose(perceived(trunk, photo, 0.5)(image, photo), wanted)
+
+
+def test_nothing_in_a_hole_is_perceived():
+    photo, image, known = torch.rand(1, 3, 4, 4), torch.rand(2, 3, 4, 4), torch.ones(1, 1, 4, 4)
+    known[:, :, 1, 1] = 0
+    distance = perceived(trunk, photo, 0.5, known)
+    other = image.clone()
+    other[:, :, 1, 1] = 9.0
+    assert torch.allclose(distance(image, photo)[1], distance(image[1:], photo)[0])  # each on its own
+    assert torch.equal(perceived(trunk, photo, 0.0, known)(other, photo), perceived(trunk, photo, 0.0, known)(image, photo))
+    assert torch.equal(distance(other, photo), distance(image, photo))
+    other[:, :, 3, 3] = 9.0
+    assert (distance(other, photo) > distance(image, photo)).all()
+
+
+def test_a_prior_holds_codes_back():
+    code = torch.randn(2, 6)
+    start = torch.zeros(2, 6)
+    free = last(invert(linear, linear(code), start, steps=20, distance=squared_error))
+    held = last(invert(linear, linear(code), start, 20, squared_error, prior=lambda z: 0.1 * z.square().mean(1)))
+    assert (held.code.norm(dim=1) < free.code.norm(dim=1)).all() and (held.code.norm(dim=1) > 0).all()
