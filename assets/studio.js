@@ -369,21 +369,26 @@ window.imaginarium = (() => {
       const frame = cell.firstChild;
       cell.classList.toggle("waiting", value.busy && !(item && item.run === value.run));
       frame.disabled = !item;
-      if (!item) { frame.replaceChildren(); continue; }
-      setPicture(frame, link(item.src), item.title);
+      setPicture(frame, item ? link(item.src) : "", item && item.title);
+      if (!item) continue;
       frame.title = item.words.map((word) => word.text + (word.figure ? ` (${word.figure})` : "")).join(", ");
       frame.onclick = () => open(item.id);
       cell.querySelector(".cell-words").textContent = item.short;
     }
   }
 
-  // The old picture stays until the new one is decoded, so that nothing blinks.
+  // The old picture stays until the new one is decoded, so that nothing blinks. Whichever is decoded last, the one asked for last is shown.
   function setPicture(frame, src, alt) {
-    const old = frame.querySelector("img");
-    if (!src || (old && old.getAttribute("src") === src)) return;
+    if ((frame.dataset.wanted || "") === src) return;
+    frame.dataset.wanted = src;
+    const old = () => frame.querySelector("img");
+    if (!src) { if (old()) old().remove(); return; }
     const image = make("img", { src, alt, draggable: false });
-    const swap = () => frame.replaceChildren(image);
-    if (!old) swap(); else image.decode().then(swap, swap);
+    const swap = () => {
+      if (frame.dataset.wanted !== src) return;
+      if (old()) old().replaceWith(image); else frame.prepend(image);
+    };
+    if (old()) image.decode().then(swap, swap); else swap();
   }
 
   // The largest cell with which one person's whole row is in sight without scrolling.

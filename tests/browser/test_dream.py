@@ -45,6 +45,14 @@ def sources(visitor) -> list[str]:
     return visitor.page.eval_on_selector_all(f"{CELLS} .frame img", "images => images.map((image) => image.src)")
 
 
+def shows(visitor, wanted: list[str]) -> None:
+    """Waits until these pictures are there, each in its place: a picture is shown once it is decoded."""
+    visitor.page.wait_for_function(
+        "([images, wanted]) => [...document.querySelectorAll(images)].map((image) => image.src).join() === wanted.join()",
+        arg=[f"{CELLS} .frame img", wanted],
+    )
+
+
 def first_is(visitor, src: str) -> None:
     """Waits until the first picture shows the same pixels as ``src``; the file's name is another."""
     visitor.page.wait_for_function(
@@ -102,8 +110,7 @@ def test_dream_star_more_like_this_and_back(visit, viewport):
     assert "Dream 0.6" in page.locator(".lineage:visible").first.inner_text()  # where it comes from
     page.keyboard.press("Escape")
     page.keyboard.press("b")
-    page.wait_for_function("src => document.querySelector('#dream-stage figure.cell .frame img').src === src", arg=before[0])
-    assert sources(visitor) == before
+    shows(visitor, before)
 
 
 @SIZES
@@ -201,6 +208,40 @@ def test_stop_keeps_what_is_there(visit):
     words, made = page.locator("#dream-stage .stage-words").inner_text(), page.locator(f"{CELLS} img").count()
     assert f"Stopped after {made} of 64" in words and 1 < made < 64
     assert page.locator(CELLS).count() == 64  # nothing jumped
+
+
+def test_of_pictures_that_are_decoded_late_the_one_asked_for_last_is_shown(visit):
+    """A step back while the step's pictures are still on their way must not be overtaken by them."""
+    visitor = visit()
+    shown = visitor.page.evaluate(
+        """async () => {
+            const [old, late, last] = ["#111", "#222", "#333"].map((colour) => {
+                const canvas = document.createElement("canvas");
+                const pen = canvas.getContext("2d");
+                pen.fillStyle = colour; pen.fillRect(0, 0, 9, 9);
+                return canvas.toDataURL();
+            });
+            const decoded = [], decode = Image.prototype.decode;
+            Image.prototype.decode = () => new Promise((done) => decoded.push(done));
+            const frame = document.createElement("div"), star = document.createElement("span");
+            const end = async (wanted) => {
+                decoded.splice(0).reverse().forEach((done) => done());
+                await new Promise((done) => setTimeout(done));
+                return frame.querySelector("img").src === wanted && frame.querySelectorAll("img").length === 1;
+            };
+            imaginarium.setPicture(frame, old, ""); frame.append(star);
+            imaginarium.setPicture(frame, late, ""); imaginarium.setPicture(frame, old, "");
+            const back = await end(old);
+            imaginarium.setPicture(frame, late, ""); imaginarium.setPicture(frame, last, "");
+            const onwards = await end(last);
+            imaginarium.setPicture(frame, late, ""); imaginarium.setPicture(frame, "", "");
+            decoded.splice(0).forEach((done) => done());
+            await new Promise((done) => setTimeout(done));
+            Image.prototype.decode = decode;
+            return { back, onwards, emptied: !frame.querySelector("img"), star: star.parentNode === frame };
+        }"""
+    )
+    assert shown == {"back": True, "onwards": True, "emptied": True, "star": True}
 
 
 def test_the_dice_bring_other_faces(visit):
