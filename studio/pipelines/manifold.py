@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -23,11 +23,13 @@ from studio.core.recipe import Recipe
 from studio.core.registry import Card, Registry
 from studio.core.video import encode, there_and_back
 from studio.latent import reversal
-from studio.latent.traverse import PATHS, array, linear, walk
+from studio.latent.kde import KDE, best_bandwidth
+from studio.latent.traverse import DENSE, PATHS, array, linear, walk
 from studio.metrics.class_score import ANIMAL_JUDGE, ask_judge
 from studio.metrics.face_score import has_face
 from studio.metrics.identity import IDENTITY_JUDGE, embed_heads
 from studio.metrics.lpips import distance, feature_maps
+from studio.models.began import LATENT
 from studio.pipelines import dream
 from studio.pipelines.parts import (
     MAX_STRENGTH,
@@ -43,7 +45,7 @@ from studio.pipelines.parts import (
     translate_heads,
     with_article,
 )
-from studio.pipelines.photos import Crops, FaceChoice, check_faces, faces_of, find_eyes, inputs_of, photos_of
+from studio.pipelines.photos import Crops, FaceChoice, check_faces, faces_of, find_eyes, inputs_of, photos_of, shortened
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine, Session
@@ -59,6 +61,8 @@ MAX_PHOTOS = 4
 STEPS, MAX_STEPS = 50, 1000  # of reversal
 FRAMES, MAX_FRAMES = 9, 33
 MAX_SIDE = 9  # frames along one side of the array of four faces
+# Of a dense path: faces that the generator draws, whose codes have the density, and others by which its bandwidth is chosen.
+DRAWN, HELD_OUT = 192, 64
 BATCH = 8  # pictures per run of a network
 # A film has so many steps from one frame of the walk to the next; at 20 frames a second nine frames take 2.5 s.
 BETWEEN, RATE, PAUSE = 6, 20, 10
@@ -164,7 +168,7 @@ class TraverseRequest:
         invert: the faces, two to four.
         frames: of the walk, the faces among them.
         animals: a row for each (names as in ``list_animals``).
-        path: "spherical" round the mean face, or "linear".
+        path: "spherical" round the mean face, "linear", or "dense", which keeps to where the generator draws most.
         loop: walks back to the first face.
         strength: of the animals: 0 the face, 1 the animal, up to 1.3 its caricature.
 
@@ -190,7 +194,7 @@ class TraverseRequest:
         if len(set(self.animals)) < len(self.animals):
             raise ValueError("Name each animal once.")
         if self.path not in PATHS:
-            raise ValueError(f"There is no path {self.path!r}; there is {' and '.join(PATHS)}.")
+            raise ValueError(f"There is no path {self.path!r}; there is {', '.join(PATHS)}.")
         if not is_number(self.strength) or not 0 <= self.strength <= MAX_STRENGTH:
             raise ValueError(f"Set the strength between 0 (the face) and {MAX_STRENGTH} (a caricature).")
 
@@ -219,14 +223,16 @@ class Row:
 class TraverseResult:
     """A walk.
 
-    ``rows``: the walk, then a row per animal (IAN, figure 5); ``array`` uint8 (S, S, R, R, 3) has the four faces at its corners
-    (None for fewer). ``evenness`` is the largest step between neighbouring frames, as the identity judge sees it, over the mean
-    one (None without the judge). ``sheet`` and ``array_sheet``, uint8 (H, W, 3), show rows and array.
+    ``rows``: the walk, then a row per animal (IAN, figure 5); ``codes`` (T, ...) are those of the film's steps, the frames'
+    among them. ``array`` uint8 (S, S, R, R, 3) has the four faces at its corners (None for fewer). ``evenness`` is the largest
+    step between neighbouring frames, as the identity judge sees it, over the mean one (None without the judge). ``sheet`` and
+    ``array_sheet``, uint8 (H, W, 3), show rows and array.
     """
 
     request: TraverseRequest
     inversions: tuple[Inversion, ...]
     rows: tuple[Row, ...]
+    codes: np.ndarray
     array: np.ndarray | None
     evenness: float | None
     sheet: np.ndarray
@@ -265,12 +271,14 @@ def traverse(
     bit.
 
     Raises:
-        ValueError: at once, if the generator or an animal is not here.
+        ValueError: at once, if the generator, an animal or what a dense path needs is not here.
         FaceError, CheckpointError: as :func:`invert`, before the first frame.
     """
     networks, animals = _networks(engine.registry, request.invert.generator), ()
     if request.animals:
         animals = choose_animals(engine, request.animals)
+    if request.path == DENSE:
+        _sampler(engine.registry, networks)
     return _traverse(engine, request, networks, animals, tuple(known))
 
 
@@ -278,7 +286,7 @@ def film(engine: Engine, result: TraverseResult) -> Iterator[Progress | Film]:
     """The walk in small steps, for a slider and for films; what is there already is not made again."""
     networks = _networks(engine.registry, result.request.invert.generator)
     animals = choose_animals(engine, result.request.animals) if result.request.animals else ()
-    codes = _walk_codes(engine, networks, result.request, result.inversions, BETWEEN)
+    codes = result.codes
     total = len(codes) * (1 + len(animals))
     yield Progress(0, total, "Filling in between")
     faces: list[np.ndarray] = []
@@ -403,6 +411,11 @@ class _Networks:
         return self.generator.family == "stylegan"
 
     @property
+    def n_styles(self) -> int:
+        """Of the flagship."""
+        return 2 * int(math.log2(self.generator.resolution // 4))
+
+    @property
     def ids(self) -> list[str]:
         """What finding a face needs."""
         return [self.generator.id, self.encoder.id, *([EYE] if self.reverses else [])]
@@ -454,6 +467,53 @@ def _centre(engine: Engine, networks: _Networks) -> np.ndarray | float:
     return engine.run(networks.generator.id, latent=latent, truncation=nowhere)["style"][0]
 
 
+def _sampler(registry: Registry, networks: _Networks) -> Card:
+    """The network that draws faces like the generator's. Raises ``ValueError`` if it is not here."""
+    if networks.reverses:
+        return networks.generator
+    cards = registry.list_models(task="sample")
+    wanted = networks.generator.family, networks.generator.resolution
+    found = next((card for card in cards if card.base is None and (card.family, card.resolution) == wanted), None)
+    if found is None:
+        raise ValueError(f"A dense path needs {wanted[0]}-{wanted[1]}, which is not here: pull it, or take another path.")
+    return found
+
+
+_DENSITIES: WeakKeyDictionary[Engine, dict[str, KDE]] = WeakKeyDictionary()
+
+
+def _density(engine: Engine, networks: _Networks) -> KDE:
+    """Where the generator draws most: the density of the codes of faces that it draws, always the same ones, made once."""
+    known, name = _DENSITIES.setdefault(engine, {}), networks.generator.id
+    if name not in known:
+        draw = _drawn_styles if networks.reverses else _drawn_codes
+        codes = draw(engine, networks, np.random.default_rng(0))
+        known[name] = KDE(codes[:DRAWN], best_bandwidth(codes[:DRAWN], codes[DRAWN:]))
+    return known[name]
+
+
+def _drawn_styles(engine: Engine, networks: _Networks, random: np.random.Generator) -> np.ndarray:
+    """The flagship's, (N, n_styles, L), truncated as its dreams are; no picture is made."""
+    card = networks.generator
+    latents = random.standard_normal((DRAWN + HELD_OUT, card.config["latent"])).astype(np.float32)
+
+    def job(session: Session) -> Iterator[np.ndarray]:
+        network, latent = session.network(card.id), torch.as_tensor(latents, device=session.device)
+        with torch.no_grad():
+            styles = network.truncate(network.map(latent), latent.new_full((len(latent), 1), dream.DreamRequest.truncation))
+        yield styles.cpu().numpy()
+
+    with closing(engine.stream(job)) as steps:
+        (styles,) = steps
+    return np.repeat(styles[:, None], networks.n_styles, axis=1)
+
+
+def _drawn_codes(engine: Engine, networks: _Networks, random: np.random.Generator) -> np.ndarray:
+    """BEGAN's, (N, 100): what its encoder makes of its generator's pictures."""
+    latents = random.uniform(-1, 1, (DRAWN + HELD_OUT, LATENT)).astype(np.float32)
+    return engine.run(networks.encoder.id, image=engine.run(_sampler(engine.registry, networks).id, latent=latents))
+
+
 # --- finding ------------------------------------------------------------------------------------------------------------------
 
 
@@ -491,7 +551,7 @@ def _invert(
             )
         )
         yield found[-1]
-    sheet = draw_sheet([[i.crop for i in found], [i.image for i in found]], [_short(i.photo_name) for i in found])
+    sheet = draw_sheet([[i.crop for i in found], [i.image for i in found]], [shortened(i.photo_name) for i in found])
     yield InvertResult(tuple(found), sheet, _recipe("invert", request, networks, eyes, range(len(found))))
 
 
@@ -519,7 +579,7 @@ def _recall(engine: Engine, networks: _Networks, request: dream.DreamRequest) ->
     *_, result = dream.dream(engine, request)
     latent, truncation = result.candidates[0].latent[None], np.full((1, 1), request.truncation, np.float32)
     style = engine.run(networks.generator.id, latent=latent, truncation=truncation)["style"]
-    return np.repeat(style, 2 * int(math.log2(networks.generator.resolution // 4)), axis=0)
+    return np.repeat(style, networks.n_styles, axis=0)
 
 
 def _search(
@@ -527,7 +587,7 @@ def _search(
 ) -> Iterator[Progress | Preview | np.ndarray]:
     """Finds the code of a photo, which is what it returns."""
     total, before = len(request.photos) * request.steps, index * request.steps
-    words = f"Finding {_short(request.photos[index].name)}"
+    words = f"Finding {shortened(request.photos[index].name)}"
     yield Progress(before, total, words)
     card = networks.encoder
     target = to_float(crops.get(index, card.frame, card.resolution).image)[None]
@@ -602,12 +662,16 @@ def _traverse(
 ) -> Iterator[Progress | Preview | Inversion | Cell | TraverseResult]:
     for info in animals:
         engine.fetch(info.card.id)  # a damaged file is said now, not after the faces were found
+    if request.path == DENSE:
+        engine.fetch(_sampler(engine.registry, networks).id)
     inversions = known
     if len(known) != len(request.invert.photos):
         inversions = yield from _faces(_invert(engine, request.invert, networks))
-    codes = _walk_codes(engine, networks, request, inversions)
     side = min(request.frames, MAX_SIDE) if len(inversions) == 4 else 0
-    done, total = 0, len(codes) * (1 + len(animals)) + side * side
+    done, total = 0, request.frames * (1 + len(animals)) + side * side
+    yield Progress(done, total, "Choosing the way")
+    way = _walk_codes(engine, networks, request, inversions)
+    codes = way[::BETWEEN]
     rows: list[list[np.ndarray]] = []
     for number, info in enumerate([None, *animals]):
         images: list[np.ndarray] = []
@@ -625,7 +689,7 @@ def _traverse(
     if side:
         corners = np.stack([inversion.code for inversion in inversions])
         square = yield from _square(engine, networks, array(corners, side, side), done, total)
-    yield _result(engine, request, networks, animals, inversions, rows, square, codes)
+    yield _result(engine, request, networks, animals, inversions, rows, square, way)
 
 
 def _faces(steps: Iterator[Any]) -> Iterator[Any]:
@@ -638,10 +702,12 @@ def _faces(steps: Iterator[Any]) -> Iterator[Any]:
 
 
 def _walk_codes(
-    engine: Engine, networks: _Networks, request: TraverseRequest, inversions: Sequence[Inversion], between: int = 1
+    engine: Engine, networks: _Networks, request: TraverseRequest, inversions: Sequence[Inversion]
 ) -> np.ndarray:
+    """The codes of the film's steps (T, ...)."""
     points = np.stack([inversion.code for inversion in inversions])
-    return walk(points, request.frames, request.path, request.loop, between, _centre(engine, networks))
+    density = _density(engine, networks) if request.path == DENSE else None
+    return walk(points, request.frames, request.path, request.loop, BETWEEN, _centre(engine, networks), density)
 
 
 def _square(engine: Engine, networks: _Networks, codes: np.ndarray, done: int, total: int) -> Iterator[Progress]:
@@ -661,22 +727,24 @@ def _result(
     inversions: tuple[Inversion, ...],
     images: Sequence[Sequence[np.ndarray]],
     square: np.ndarray | None,
-    codes: np.ndarray,
+    way: np.ndarray,
 ) -> TraverseResult:
     evenness, eyes = _evenness(engine, images[0]), [inversion.recipe.inputs[0].eyes for inversion in inversions]
     rows = [Row(None, "walk", tuple(images[0]), _walk_words(images[0], evenness), networks.study)]
     for info, row in zip(animals, images[1:], strict=True):
         rows.append(Row(info.name, info.label, tuple(row), _animal_row_words(engine, info, row), info.study))
+    drawers = [_sampler(engine.registry, networks)] if request.path == DENSE else []
     footer = f"From above: {', '.join(row.label for row in rows)}" if animals else ""
     return TraverseResult(
         request=request,
         inversions=inversions,
         rows=tuple(rows),
+        codes=way,
         array=square,
         evenness=evenness,
-        sheet=draw_sheet(images, _names(codes, inversions), footer=footer),
+        sheet=draw_sheet(images, _names(way[::BETWEEN], inversions), footer=footer),
         array_sheet=None if square is None else draw_sheet(list(square)),
-        recipe=_recipe("traverse", request.invert, networks, eyes, range(len(inversions)), request, animals),
+        recipe=_recipe("traverse", request.invert, networks, eyes, range(len(inversions)), request, animals, drawers),
     )
 
 
@@ -700,12 +768,8 @@ def _names(codes: np.ndarray, inversions: Sequence[Inversion]) -> list[str]:
     for inversion in inversions:
         for column, code in enumerate(codes):
             if np.array_equal(code, inversion.code):
-                names[column] = _short(inversion.photo_name)
+                names[column] = shortened(inversion.photo_name)
     return names
-
-
-def _short(name: str) -> str:
-    return Path(name).stem[:18]
 
 
 # --- recipes ------------------------------------------------------------------------------------------------------------------
@@ -719,8 +783,9 @@ def _recipe(
     indices: Sequence[int],
     walked: TraverseRequest | None = None,
     animals: Sequence[AnimalInfo] = (),
+    drawers: Sequence[Card] = (),
 ) -> Recipe:
-    """How to find these faces again, and to walk between them if they were ``walked``."""
+    """How to find these faces again, and to walk between them if they were ``walked``, where ``drawers`` draw most if dense."""
     settings: dict[str, Any] = {"generator": request.generator, "frame": request.frame}
     if networks.reverses:
         settings["steps"] = request.steps
@@ -731,7 +796,7 @@ def _recipe(
         settings |= {"frames": walked.frames, "path": walked.path, "loop": walked.loop}
     if animals:
         settings |= {"animals": [info.name for info in animals], "strength": float(walked.strength)}
-    cards = (networks.generator, networks.encoder, *(info.card for info in animals))
+    cards = (networks.generator, networks.encoder, *(info.card for info in animals), *drawers)
     return Recipe(
         tab="manifold",
         verb=verb,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,6 +157,11 @@ def called(photos: Sequence[Photo], index: int) -> str:
     """A photo's name for a message, with its number where the name alone would not tell which one is meant."""
     name = photos[index].name
     return name if [photo.name for photo in photos].count(name) == 1 else f"{name} (number {index + 1})"
+
+
+def shortened(name: str) -> str:
+    """A photo's name where there is little room."""
+    return Path(name).stem[:18]
 
 
 def two_eyes(eyes: Any) -> Eyes:
