@@ -70,11 +70,13 @@ class PhotoSource:
         upload = gr.UploadButton("Upload", file_count="multiple", elem_classes="photo-upload", type="filepath")
         return drawn("source", elem_id, *EVENTS), upload
 
-    def connect(self, desk: gr.State, card: gr.HTML) -> None:
-        """What is clicked on the card."""
+    def connect(self, desk: gr.State, card: gr.HTML) -> list[gr.events.Dependency]:
+        """What is clicked on the card; the events in the order of ``EVENTS``."""
         handlers = self.add_sample, self.remove, self.choose, self.use_centre, self.use_eyes
-        for name, handler in zip(EVENTS, handlers, strict=True):
+        return [
             getattr(card, name)(handler, [desk], [desk, card], show_progress="hidden", api_visibility="private")
+            for name, handler in zip(EVENTS, handlers, strict=True)
+        ]
 
     def draw(self, desk: Desk, said: dict[str, Any] | None = None) -> dict[str, Any]:
         """What the browser draws."""
