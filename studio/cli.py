@@ -346,7 +346,7 @@ def traverse(
     photos: Annotated[list[Path], typer.Argument(metavar="A B [C D]", help="Two to four photos, or faces dreamt up here.")],
     frames: Annotated[int, typer.Option(help="Of the walk, the faces among them.")] = 9,
     animals: Annotated[str, typer.Option(help="A row for each: names with commas between, or all.")] = "",
-    path: Annotated[str, typer.Option(help="spherical, round the mean face, or linear.")] = "spherical",
+    path: Annotated[str, typer.Option(help="spherical, linear, or dense: keeps to where the generator draws.")] = "spherical",
     loop: Annotated[bool, typer.Option("--loop", help="Walk back to the first face.")] = False,
     strength: Annotated[float, typer.Option(help="0 the face, 1 the animal, up to 1.3 a caricature.")] = 1.0,
     generator: Annotated[str, typer.Option(help="flagship or began.")] = "flagship",

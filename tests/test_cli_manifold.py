@@ -74,6 +74,14 @@ def test_four_faces_make_an_array_and_all_makes_every_animal(capsys, studio, peo
     assert pixels(answer["array"]).shape[0] > 4 * 128
 
 
+def test_a_dense_loop_is_another_way_between_the_same_faces(capsys, studio, people):
+    arguments = "traverse", *people[:2], "--loop", *CENTRE, "--path"
+    ways = [json.loads(run(capsys, *arguments, path).out) for path in ("linear", "dense")]
+    straight, dense = ([pixels(frame) for frame in way["rows"][0]["frames"]] for way in ways)
+    assert len(dense) == len(straight) == 9 and not np.array_equal(dense[4], straight[4])
+    np.testing.assert_array_equal(dense[0], straight[0])
+
+
 def test_films_play(capsys, studio, people):
     answer = json.loads(run(capsys, "traverse", *people[:2], "--frames", 3, "--animals", "lion", "--video", *CENTRE).out)
     assert set(answer["video"]) == {"mp4", "gif", "webp"}
@@ -117,7 +125,7 @@ def test_people_get_words(capsys, studio, people, monkeypatch):
         (["--animals", "dragon"], "'dragon'; there is lion, fox"),
         (["--animals", ","], "commas"),
         (["--frames", "1"], "from 2"),
-        (["--path", "curved"], "spherical and linear"),
+        (["--path", "curved"], "spherical, linear, dense"),
         (["--steps", "-1"], "steps"),
         (["--strength", "3"], "between 0"),
     ],

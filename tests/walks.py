@@ -65,7 +65,7 @@ class WalkEngine(FakeEngine):
         return paint(arrays["latent"])
 
     def stream(self, fn):
-        network = SimpleNamespace(synthesise=None, trunk=lambda image: [image])
+        network = SimpleNamespace(synthesise=None, trunk=lambda image: [image], map=lambda latent: latent, truncate=torch.mul)
         return Steps(self, fn(SimpleNamespace(network=lambda card_id: network, device="cpu")))
 
 

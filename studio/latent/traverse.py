@@ -14,10 +14,11 @@ import numpy as np
 
 from studio.latent.kde import KDE
 
-PATHS = ("spherical", "linear")  # what needs no more than the ends
 DENSE = "dense"
-# Of a dense path: straight pieces, and rounds of mean shift with so much of the way to the mean.
-NODES, ROUNDS, SHIFT = 24, 30, 0.5
+PATHS = ("spherical", "linear", DENSE)
+# Of a dense path: straight pieces, and at most so many rounds of mean shift, each with so much of the way to the mean. It has
+# settled once no node moves by more than such a share of its length.
+NODES, ROUNDS, SHIFT, SETTLED = 24, 30, 0.5, 1e-3
 # Below this angle (radians) a great circle and its chord are the same in float32, and the circle's formula divides by nothing.
 PARALLEL = 1e-4
 
@@ -89,8 +90,8 @@ def walk(
     Raises:
         ValueError: there are fewer frames than points, no such path, or no density for the dense one.
     """
-    if path not in (*PATHS, DENSE):
-        raise ValueError(f"There is no path {path!r}; there is {', '.join(PATHS)} and {DENSE}.")
+    if path not in PATHS:
+        raise ValueError(f"There is no path {path!r}; there is {', '.join(PATHS)}.")
     if path == DENSE and density is None:
         raise ValueError("A dense path needs the density of codes that it is to follow: give one, or take another path.")
     if len(points) < 2 or frames < len(points):
@@ -155,8 +156,11 @@ def _ridge(start: np.ndarray, end: np.ndarray, density: KDE) -> np.ndarray:
     """The nodes (NODES + 1, D) of a dense path, at equal distances."""
     nodes = np.linspace(np.ravel(start), np.ravel(end), NODES + 1, dtype=np.float64)
     for _ in range(ROUNDS):
+        before = nodes.copy()
         nodes[1:-1] += SHIFT * density.bandwidth**2 * density.gradient(nodes[1:-1])
         nodes = _evenly(nodes, np.linspace(0, 1, NODES + 1))
+        if np.linalg.norm(nodes - before, axis=1).max() <= SETTLED * _pieces(nodes).sum():
+            break
     return nodes
 
 

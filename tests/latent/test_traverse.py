@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from studio.latent import traverse
 from studio.latent.kde import KDE
 from studio.latent.traverse import array, dense, linear, spherical, walk
 
@@ -85,6 +86,18 @@ def test_a_dense_way_goes_where_the_codes_are():
     straight = linear(way[0], way[-1], np.arange(17) / 16)
     assert density.log_density(way).min() > density.log_density(straight).min() + 5
     np.testing.assert_array_equal(way[[0, -1]], [[1, 0], [-1, 0]])
+
+
+def test_a_dense_way_ends_when_it_has_settled(monkeypatch):
+    """More rounds than it took would lead nowhere else."""
+    ends, density = half_circle(2), KDE(half_circle(60), 0.15)
+    way = dense(*ends, QUARTERS, density)
+    asked = []
+    monkeypatch.setattr(KDE, "gradient", lambda self, points, gradient=KDE.gradient: asked.append(1) or gradient(self, points))
+    np.testing.assert_array_equal(dense(*ends, QUARTERS, density), way)
+    assert len(asked) < traverse.ROUNDS
+    monkeypatch.setattr(traverse, "SETTLED", -1.0)
+    np.testing.assert_allclose(dense(*ends, QUARTERS, density), way, atol=0.02)
 
 
 def test_without_a_density_to_follow_there_is_no_dense_way():

@@ -87,7 +87,7 @@ def test_a_request_to_find_faces_says_what_to_change(change, message):
         ({"frames": True}, "whole number"),
         ({"animals": ("lion", "lion")}, "once"),
         ({"animals": (3,)}, "by their names"),
-        ({"path": "curved"}, "'curved'; there is spherical and linear"),
+        ({"path": "curved"}, "'curved'; there is spherical, linear, dense"),
         ({"strength": 2}, "between 0"),
         ({"strength": float("nan")}, "between 0"),
     ],
@@ -187,14 +187,44 @@ def test_a_dream_of_other_weights_is_found_like_a_photo(engine):
 
 
 def test_the_ends_of_a_walk_are_the_inversions(engine):
-    for path in ("linear", "spherical"):
+    for path in ("linear", "spherical", "dense"):
         result = walked(engine, path=path)
         (row,) = result.rows
         assert len(row.images) == 9 and result.array is None
         np.testing.assert_array_equal(row.images[0], result.inversions[0].image)
         np.testing.assert_array_equal(row.images[-1], result.inversions[1].image)
         reds = [int(image[0, 0, 0]) for image in row.images]
-        assert reds == sorted(reds) and reds[0] < reds[4] < reds[-1]
+        assert path == "dense" or (reds == sorted(reds) and reds[0] < reds[4] < reds[-1])
+
+
+def test_a_dense_walk_keeps_to_where_the_generator_draws_and_draws_once(engine, monkeypatch):
+    straight, dense = (walked(engine, path=path) for path in ("linear", "dense"))
+    density = manifold._density(engine, manifold._networks(engine.registry, "flagship"))
+    assert density.codes.shape == (manifold.DRAWN, STYLES, 24) and density.codes.std() == pytest.approx(0.7, abs=0.02)
+    middle = slice(BETWEEN, -BETWEEN)  # the ends are the faces, wherever these are
+    assert density.log_density(dense.codes[middle]).mean() > density.log_density(straight.codes[middle]).mean() + 5
+    assert not np.array_equal(dense.sheet, straight.sheet)
+    monkeypatch.setattr(manifold, "_drawn_styles", None)
+    np.testing.assert_array_equal(walked(engine, path="dense").codes, dense.codes)
+
+
+def test_a_dense_walk_is_made_again_elsewhere(engine, tmp_path):
+    result = walked(engine, path="dense", loop=True)
+    again = request_from_recipe(Recipe.from_json(result.recipe.to_json()), [ANNA, BEN])
+    (tmp_path / "elsewhere").mkdir()
+    np.testing.assert_array_equal(last(traverse(WalkEngine(tmp_path / "elsewhere"), again)).sheet, result.sheet)
+
+
+def test_began_follows_the_codes_of_what_its_sampling_gan_draws(tmp_path, engine):
+    began = replace(TWO, generator="began")
+    with pytest.raises(ValueError, match="needs began-16, which is not here: pull it, or take another path"):
+        traverse(engine, TraverseRequest(began, path="dense"))
+    (tmp_path / "more").mkdir()
+    richer = WalkEngine(tmp_path / "more", [*WALKERS, sampler("began", "lion"), sampler("began")])
+    result = walked(richer, invert=began, path="dense")
+    assert "began-16" in result.recipe.checkpoints and "began-16" in richer.fetched
+    assert ("began-16", manifold.DRAWN + manifold.HELD_OUT) in richer.runs
+    assert "began-16" not in walked(richer, invert=began).recipe.checkpoints
 
 
 def test_cells_come_row_by_row_and_animals_are_made_of_the_walk(engine):

@@ -15,6 +15,7 @@ from studio.core.engine import Engine
 from studio.core.images import open_photo, to_png
 from studio.core.recipe import Recipe
 from studio.core.workspace import Workspaces
+from studio.latent.traverse import PATHS
 from studio.pipelines import manifold as pipeline
 from studio.ui.delivery import Parcel
 from studio.ui.session import Backstage, Desk
@@ -227,14 +228,15 @@ def test_forged_events_change_nothing(tab, backstage, value):
 def test_a_kept_walk_is_restored_and_made_again_pixel_by_pixel(tab, backstage, photo):
     desk = opened(tab)
     last(tab._add_photos(desk, [str(photo)]))
-    assert made(tab, desk, (["panda"], 6, 0.5, True, "linear", "flagship", 2)) == ""
+    assert made(tab, desk, (["panda"], 6, 0.5, True, "dense", "flagship", 2)) == ""
     gallery = backstage.gallery(desk)
     sheet = next(item for item in gallery.list() if item.verb == "traverse")
     recipe = gallery.recipe(sheet.id)
+    assert tab.describe(recipe)[1:3] == [["Path", "Dense"], ["Loop", "yes"]]
     tab._keep_picture(desk, event(step=9, row=1))
     later = Desk(token=desk.token)  # the next visit: a page of its own, the same gallery
     source, _, animals, frames, strength, loop, path, generator, steps, *_ = last(tab.restore(later, recipe))
-    assert (animals, frames, strength, loop, path, generator, steps) == (["panda"], 6, 0.5, True, "linear", "flagship", 2)
+    assert (animals, frames, strength, loop, path, generator, steps) == (["panda"], 6, 0.5, True, "dense", "flagship", 2)
     assert "press Make" in source["note"]["text"] and walk_of(later).slots[0].recipe.verb == "dream"
     assert made(tab, later, (animals, frames, strength, loop, path, generator, steps)) == ""
     np.testing.assert_array_equal(walk_of(later).result.sheet, open_photo(gallery.png(sheet.id)).rgb)
@@ -242,6 +244,10 @@ def test_a_kept_walk_is_restored_and_made_again_pixel_by_pixel(tab, backstage, p
     last(tab.restore(later, gallery.recipe(one.id)))
     assert made(tab, later, (animals, frames, strength, loop, path, generator, steps)) == ""
     assert walk_of(later).value["place"] == {"step": 9, "row": 1}
+
+
+def test_every_path_has_a_word():
+    assert tuple(manifold_canvas.PATHS) == PATHS
 
 
 def test_dropped_pictures_of_this_tab_restore_and_others_are_faces(tab, backstage, tmp_path):

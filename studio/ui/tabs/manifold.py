@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gradio as gr
@@ -22,12 +21,14 @@ from studio.core.gallery import Gallery, GalleryError
 from studio.core.images import Photo, to_png
 from studio.core.recipe import Recipe, without_recipe
 from studio.ui.delivery import Offer, Parcel, missing_networks
-from studio.ui.parts import ASSETS, buttons, drawn, event_value, note, problem_text, progress
+from studio.ui.parts import buttons, drawn, event_value, note, problem_text, progress
+from studio.ui.samples import ASTRONAUT, dreamt_samples
 from studio.ui.session import Backstage, Desk, Slot, Table
 from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, head_of, sent_slot, then
 from studio.ui.strip import QUIET, download, parcel, strip_value
 from studio.ui.tabs.manifold_canvas import (
     EMPTY,
+    PATHS,
     Walk,
     describe,
     inline,
@@ -59,8 +60,6 @@ log = logging.getLogger(__name__)
 
 # The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
 
-ASTRONAUT = Sample("astronaut.jpg", "Eileen Collins", ASSETS / "samples" / "astronaut.jpg")
-SAMPLE_SEED, SAMPLES = 4, 4  # the dreams that a visitor can begin with
 FIRST_ANIMALS = ("lion", "panda")
 MAX_PHOTOS, MAX_STRENGTH, MAX_STEPS, STEPS = 4, 1.3, 300, 50
 FRAMES, FEWEST, MOST = 9, 5, 25
@@ -161,8 +160,9 @@ class ManifoldTab:
         with gr.Accordion("More", open=False, elem_classes="more"):
             loop = gr.Checkbox(False, label="Loop", info="Walks back to the first face, for films without an end")
             path = gr.Radio(
-                [("Round the mean face", "spherical"), ("Straight", "linear")], value="spherical", label="Path",
-                elem_id="walk-path", elem_classes=["chips", "titled"],
+                [(words, name) for name, words in PATHS.items()], value="spherical", label="Path", elem_id="walk-path",
+                info="Round the mean face; straight across; dense keeps to where the generator draws most",
+                elem_classes=["chips", "titled"],
             )  # fmt: skip
             generator = gr.Radio([], label="Generator", elem_id="walk-generator", elem_classes=["chips", "titled"])
             steps = gr.Slider(
@@ -208,7 +208,7 @@ class ManifoldTab:
         with self._first_visit_lock:
             if self._first_visit is None and self._generators():
                 generator, *_ = self._generators()
-                self._samples = (*_dreamt_samples(engine, generator), ASTRONAUT)
+                self._samples = (*dreamt_samples(engine, generator), ASTRONAUT)
                 slots = [sample.slot() for sample in self._samples[:2]]
                 photos, chosen = tuple(slot.photo() for slot in slots), face_choices(Table(slots), engine)
                 faces = InvertRequest(photos, generator, faces=chosen, dreams=_dreams(slots))
@@ -344,7 +344,7 @@ class ManifoldTab:
             _bounded(asked.get("frames"), FEWEST, MOST),
             _bounded(asked.get("strength"), 0, MAX_STRENGTH),
             asked.get("loop") is True,
-            asked["path"] if asked.get("path") in ("spherical", "linear") else gr.skip(),
+            asked["path"] if asked.get("path") in tuple(PATHS) else gr.skip(),
             asked["generator"] if asked.get("generator") in self._generators() else gr.skip(),
             _bounded(asked.get("steps"), 0, MAX_STEPS),
         )
@@ -590,19 +590,6 @@ _GENERATORS = {"flagship": "StyleGAN, step by step", "began": "BEGAN, at once"}
 
 def _walk(desk: Desk) -> Walk:
     return desk.tables.setdefault("manifold", Walk())
-
-
-def _dreamt_samples(engine: Engine, generator: str) -> list[Sample]:
-    """Faces that never were, of one of the studio's own generators; the same files each time, so that recipes find them again."""
-    from studio.pipelines.dream import Candidate, DreamRequest, dream
-
-    request = DreamRequest(generator, count=SAMPLES, seed=SAMPLE_SEED)
-    dreamt = [step for step in dream(engine, request) if isinstance(step, Candidate)]
-    samples = []
-    for number, candidate in enumerate(dreamt, 1):
-        recipe = candidate.recipe.model_copy(update={"created": datetime(2026, 1, 1, tzinfo=UTC)})
-        samples.append(Sample(f"dream-{number}.png", f"Nobody {number}", to_png(candidate.image, recipe), recipe))
-    return samples
 
 
 def _dreams(slots: Sequence[Slot]) -> tuple[Recipe | None, ...]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
 
+PATHS = {"spherical": "Round", "linear": "Straight", "dense": "Dense"}
 SPRITES = 12  # pictures in a row of what the slider shows
 EMPTY: dict[str, Any] = {
     "faces": [], "rows": [], "columns": 0, "film": None, "array": None, "done": 0, "total": 0, "message": "", "busy": False,
@@ -79,7 +80,8 @@ def describe(recipe: Recipe) -> list[list[str]]:
     words = {
         "Shows": f"{where}{as_animal}" if where else None,
         "Frames": asked.get("frames"),
-        "Path": asked.get("path"),
+        "Path": PATHS.get(str(asked.get("path"))),
+        "Loop": "yes" if asked.get("loop") is True else None,
         "Animals": ", ".join(map(str, named)) if isinstance(named, list) and named else None,
         "How far": f"{asked['strength']:.2f}" if isinstance(asked.get("strength"), int | float) else None,
         "Care": f"{asked['steps']} steps" if "steps" in asked else None,
