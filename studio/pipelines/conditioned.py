@@ -18,6 +18,7 @@ import torch
 
 from studio.core.faces import Crop
 from studio.core.images import Photo, to_float, to_uint8
+from studio.core.recipe import Recipe, RecipeInput
 from studio.core.registry import Card, Registry
 from studio.latent import reversal
 from studio.metrics.class_score import ANIMAL_JUDGE, softmax
@@ -318,3 +319,22 @@ def _reverse(
     for step in reversal.invert(lambda code: generator(code, held), photo, guess, steps, distance):
         yield step.step, float(step.psnr[0]), step.image.cpu().numpy(), step.code.cpu().numpy()
 
+
+
+def within_head(crop: Crop, head: Crop) -> Crop:
+    """The crop as one of the head, which shows the same part of the photo."""
+    scale = len(crop.image) / len(head.image)
+    return Crop(crop.image, np.array([[scale, 0, 0], [0, scale, 0]]), crop.frame)
+
+
+def looking(networks: Networks, frame: str) -> str:
+    """What happens first, in words."""
+    return "Looking for faces" if networks.frame and frame == "auto" else "Taking the middle of the photos"
+
+
+def recipe_of(
+    verb: str, networks: Networks, settings: dict[str, Any], seed: int = 0, inputs: Sequence[RecipeInput] = ()
+) -> Recipe:
+    """How to make a result of this tab again."""
+    checkpoints = {card.id: card.sha256 for card in networks.cards}
+    return Recipe(tab="morph", verb=verb, parameters=settings, seed=seed, checkpoints=checkpoints, inputs=tuple(inputs))

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from studio.core.faces import FRAME_SIZE, Crop, align, lay_on
+from studio.core.faces import FRAME_SIZE, align, lay_on
 from studio.core.faces import FRAMES as HUMAN_FRAMES
 from studio.core.images import Photo, to_float, to_uint8
-from studio.core.recipe import Recipe, RecipeInput
+from studio.core.recipe import Recipe
 from studio.latent.traverse import linear
 from studio.metrics.class_score import ask_judge
 from studio.metrics.identity import IDENTITY_JUDGE, embed_heads
@@ -42,10 +42,13 @@ from studio.pipelines.conditioned import (
     find,
     find_label,
     label_words,
+    looking,
     named,
     networks_of,
+    recipe_of,
     recognise,
     with_values,
+    within_head,
 )
 from studio.pipelines.manifold import BETWEEN, EYE, Film, Preview, identity_words
 from studio.pipelines.parts import SURE, Progress, draw_sheet, is_number, is_whole, with_article
@@ -291,7 +294,7 @@ def _morph(
     engine: Engine, request: MorphRequest, networks: Networks
 ) -> Iterator[Progress | Preview | Found | Frame | MorphResult]:
     total = 2 * request.steps + request.frames
-    yield Progress(0, total, _looking(networks, request.frame))
+    yield Progress(0, total, looking(networks, request.frame))
     crops = crops_of(engine, networks, request.photos, request.faces, request.frame)
     fetch(engine, networks)
     ends = []
@@ -313,7 +316,7 @@ def _morph(
         sheet=draw_sheet([row], header),
         words=tuple(f"{shortened(end.photo_name)}: {', '.join(end.likeness.words)}" for end in ends),
         study=networks.study,
-        recipe=_recipe(
+        recipe=recipe_of(
             "morph",
             networks,
             {"domain": request.domain, "frames": request.frames, "steps": request.steps, "frame": request.frame},
@@ -373,7 +376,7 @@ def _attributes(
 ) -> Iterator[Progress | Preview | Found | AttributesResult]:
     began = time.perf_counter()
     if known is None:
-        yield Progress(0, request.steps, _looking(networks, request.frame))
+        yield Progress(0, request.steps, looking(networks, request.frame))
         crops = crops_of(engine, networks, (request.photo,), (request.face,) if request.face else (), request.frame)
         fetch(engine, networks)
         known = yield from find(engine, networks, crops, 0, request.steps)
@@ -396,7 +399,7 @@ def _attributes(
         words=() if identity is None else (identity_words(engine, identity),),
         seconds=time.perf_counter() - began,
         study=networks.study,
-        recipe=_recipe(
+        recipe=recipe_of(
             "attributes",
             networks,
             {"condition": dict(asked), "steps": request.steps, "frame": request.frame, "paste": True},
@@ -430,9 +433,7 @@ def _changed(
 
 def _on_head(known: Found, change: np.ndarray) -> np.ndarray:
     """The change laid on the head that is shown, uint8 (S, S, 3)."""
-    scale = len(known.crop.image) / len(known.head.image)
-    within = Crop(known.crop.image, np.array([[scale, 0, 0], [0, scale, 0]]), known.crop.frame)
-    return lay_on(known.head.image, change, within)
+    return lay_on(known.head.image, change, within_head(known.crop, known.head))
 
 
 def _judged(engine: Engine, rgb: np.ndarray, head: np.ndarray, known: Found) -> dict[str, float]:
@@ -490,7 +491,7 @@ def _draw_class(
     fetch(engine, networks)
     condition = with_values(networks, np.zeros(len(networks.labels), np.float32), {label: 1.0})
     settings = {"domain": request.domain, "label": label, "count": request.count}
-    recipe = _recipe("classes", networks, settings, request.seed)
+    recipe = recipe_of("classes", networks, settings, request.seed)
     samples = []
     for index in range(request.count):
         samples.append(_sample(engine, networks, index, _drawn(networks, request.seed, index), condition, recipe, label))
@@ -516,7 +517,7 @@ def _mix(
 ) -> Iterator[Progress | Preview | Found | Sample | SamplesResult]:
     photos = request.photos
     total = len(photos) * request.steps + request.count
-    yield Progress(0, total, _looking(networks, request.frame))
+    yield Progress(0, total, looking(networks, request.frame))
     crops = crops_of(engine, networks, photos, request.faces, request.frame)
     fetch(engine, networks)
     found: list[Found] = []
@@ -524,7 +525,7 @@ def _mix(
         found.append((yield from find(engine, networks, crops, index, request.steps, index * request.steps, total)))
         yield found[-1]
     condition = _mixed(networks, labels, found, request.weights)
-    recipe = _recipe(
+    recipe = recipe_of(
         "mix",
         networks,
         {
@@ -643,26 +644,9 @@ def _search_settings(recipe: Recipe) -> dict[str, Any]:
     return {"steps": asked.get("steps", STEPS), "frame": frame, "faces": faces if frame != "centre" and any(faces) else ()}
 
 
-def _recipe(
-    verb: str, networks: Networks, settings: dict[str, Any], seed: int = 0, inputs: Sequence[RecipeInput] = ()
-) -> Recipe:
-    return Recipe(
-        tab="morph",
-        verb=verb,
-        parameters=settings,
-        seed=seed,
-        checkpoints={card.id: card.sha256 for card in networks.cards},
-        inputs=tuple(inputs),
-    )
-
-
 def _one_of(recipe: Recipe, place: dict[str, Any]) -> Recipe:
     """How to make one picture of a result again: which it is says ``place``."""
     return recipe.model_copy(update={"parameters": {**recipe.parameters, **place}})
-
-
-def _looking(networks: Networks, frame: str) -> str:
-    return "Looking for faces" if networks.frame and frame == "auto" else "Taking the middle of the photos"
 
 
 def _check_count(count: int) -> None:
