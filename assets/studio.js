@@ -107,8 +107,9 @@ window.imaginarium = (() => {
     const people = make("div", { className: "people", role: "list", ariaLabel: "Photos" });
     const samples = make("div", { className: "samples" });
     const note = make("p", { className: "note", role: "status" });
+    const title = make("p", { className: "drop-title" });
     const card = make("div", { className: "drop-card" },
-      make("p", { className: "drop-title", textContent: "Drop photos of people" }),
+      title,
       make("p", { className: "hint", textContent: "or paste them, or a picture made here to restore its settings" }),
       make("div", { className: "row" },
         make("button", { type: "button", className: "quiet choose-files", textContent: "Choose files", onclick: () => picker.click() }),
@@ -117,7 +118,8 @@ window.imaginarium = (() => {
     root.replaceChildren(picker, card, note, people, samples);
 
     function draw() {
-      const value = props.value || { photos: [], samples: [], note: null };
+      const value = props.value || { photos: [], samples: [], subject: "people", note: null };
+      title.textContent = `Drop photos of ${value.subject}`;
       card.classList.remove("reading");
       note.textContent = value.note ? value.note.text : "";
       note.classList.toggle("error", Boolean(value.note && value.note.error));

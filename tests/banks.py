@@ -16,7 +16,7 @@ SIZE, CODES = 6, 60
 
 def card(part: str, task: str, domain: str = "face", **more) -> Card:
     name = f"xgan-{part}{domain}-16"
-    fields = {"config": {"latent": SIZE, "m": 8}, "labels": ("rose", "tulip") if part == "codes-" else (), **more}
+    fields = {"config": {"latent": SIZE, "m": 8}, "labels": ("rose", "red_tulip") if part == "codes-" else (), **more}
     frame = "head" if domain == "face" else ""
     return Card(name, "xgan", task, 16, f"{name}.safetensors", f"{len(name):064x}", 1, "none", (domain,), frame, **fields)
 

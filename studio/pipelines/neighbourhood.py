@@ -92,8 +92,8 @@ class Place:
     """A point and what the generator makes of it.
 
     ``kind`` is "here", "neighbour", "sample" or "dot", ``index`` its number among those. ``code`` (D,) float32; ``image`` uint8
-    (R, R, 3); ``distance`` to the nearest code of the bank, in spacings of the bank; ``label`` the class of that code, "" if
-    there are none.
+    (R, R, 3); ``distance`` to the nearest code of the bank, in spacings of the bank; ``label`` the class of that code for
+    people, "" if there are none.
     """
 
     kind: str
@@ -263,7 +263,7 @@ def _places(engine: Engine, networks: _Networks, bank: Bank, kind: str, codes: n
     codes = _settled(codes)
     index, distance = neighbours(bank.codes, codes, 1)
     images = engine.run(networks.generator.id, latent=codes)
-    labels = [bank.names[label] if bank.names else "" for label in bank.labels[index[:, 0]]]
+    labels = [bank.names[label].replace("_", " ") if bank.names else "" for label in bank.labels[index[:, 0]]]
     spacing = _spacing(bank)
     return [
         Place(kind, first + row, codes[row], to_uint8(images[row]), float(distance[row, 0] / spacing), labels[row])

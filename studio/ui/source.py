@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 CHOOSER_SIDE, THUMB_SIDE, CROP_SIDE = 960, 160, 320  # px, longest side of what the page shows
 EVENTS = "sample", "remove", "choose", "centre", "eyes"  # of the card
 NO_FACE = "No face found. Where is it?"
+PEOPLE = "people"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,7 @@ class PhotoSource:
         most: photos that fit at once.
         mixes: samples may stand beside photos of one's own and beside each other; else one of them stands in for a photo.
         restores: of which recipes a dropped picture is no photo but brings back its settings.
+        subject: what the photos are of. The samples are offered where that is people.
     """
 
     backstage: Backstage
@@ -64,6 +66,7 @@ class PhotoSource:
     most: int
     mixes: bool = False
     restores: Callable[[Recipe], bool] = lambda recipe: True
+    subject: Callable[[Desk], str] = lambda desk: PEOPLE
 
     def build(self, elem_id: str) -> tuple[gr.HTML, gr.UploadButton]:
         """The card on the page, whose events wait for :meth:`connect`, and what files come through."""
@@ -80,14 +83,15 @@ class PhotoSource:
 
     def draw(self, desk: Desk, said: dict[str, Any] | None = None) -> dict[str, Any]:
         """What the browser draws."""
-        slots = self.table(desk).slots
+        slots, subject = self.table(desk).slots, self.subject(desk)
         own = any(not slot.is_sample for slot in slots)
-        offered = () if own and not self.mixes else self.samples()  # one's own photos need the room
+        crowded = own and not self.mixes  # one's own photos need the room
+        offered = () if crowded or subject != PEOPLE else self.samples()
         if self.mixes:
             used = {slot.name for slot in slots if slot.is_sample}
             offered = [sample for sample in offered if sample.title not in used]
         samples = [{"name": one.name, "title": one.title, "src": sample_preview(one.data, one.name)} for one in offered]
-        return {"photos": [_photo_row(slot) for slot in slots], "samples": samples, "note": said}
+        return {"photos": [_photo_row(slot) for slot in slots], "samples": samples, "subject": subject, "note": said}
 
     # -- what comes -----------------------------------------------------------------------------------------------------
 

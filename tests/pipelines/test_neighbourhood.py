@@ -82,7 +82,7 @@ def test_the_point_comes_first_then_its_neighbours_then_what_is_new(engine):
     result = steps[-1]
     index, _ = neighbours(engine.codes, result.here.code[None], 8)
     np.testing.assert_allclose([place.code for place in result.neighbours], engine.codes[index[0]], atol=1e-4)
-    assert result.here.distance < 0.01 and near_words(result.here) == "as in the bank" and result.here.label == "tulip"
+    assert result.here.distance < 0.01 and near_words(result.here) == "as in the bank" and result.here.label == "red tulip"
     np.testing.assert_array_equal(np.rint(result.here.image[0, 0] / 127.5 - 1), np.rint(result.here.code[:3]))
     done = [step.done for step in steps if isinstance(step, Progress)]
     assert done == sorted(done) and done[-1] == 21 and result.sheet.ndim == 3

@@ -34,7 +34,7 @@ def test_the_first_visit_shows_a_finished_result_and_every_animal(tab):
     source, stage, chips, *_ = last(tab.open(desk))
     assert len(stage["items"]) == len(ANIMALS) and not stage["busy"]
     assert [name for _, name in chips.choices] == list(ANIMALS)
-    assert source["photos"][0]["words"] == "face found"
+    assert source["photos"][0]["words"] == "face found" and source["subject"] == "people"
 
 
 def test_without_animals_the_page_says_how_to_get_them(tmp_path, monkeypatch):

@@ -134,6 +134,21 @@ def test_a_photo_is_where_the_way_begins(around, photo):
     assert source["photos"][0]["words"] == "its centre is used"
 
 
+def test_each_domain_asks_for_photos_of_its_own_and_keeps_them(around, photo, monkeypatch):
+    monkeypatch.setattr(around, "_domains", lambda: ["face", "flower"])
+    desk = Desk()
+    _, source = around._show_source(desk, "flower")
+    assert source["subject"] == "flowers" and not source["samples"]
+    last(around._add_photos(desk, [str(photo)], "flower"))
+    _, source = around._show_source(desk, "face")
+    assert source["subject"] == "people" and source["samples"] and not source["photos"]
+    around._show_source(desk, "owl")
+    _, source = around._show_source(desk, "flower")
+    assert [row["name"] for row in source["photos"]] == ["astronaut.png"]
+    made(around, desk)  # of faces, from the seed: the flower is none
+    assert desk.tables["around"].here.label == "seed 3"
+
+
 def test_what_is_kept_has_its_recipe_and_gives_the_same_pixels(tab, around, backstage):
     desk = Desk()
     made(around, desk, "face", "convex", 3, 1.5, 0.25, 8)

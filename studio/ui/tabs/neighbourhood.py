@@ -19,7 +19,7 @@ from studio.core.recipe import Recipe, without_recipe
 from studio.ui.delivery import missing_networks
 from studio.ui.parts import buttons, drawn, event_value, note, note_text, problem_text, progress
 from studio.ui.session import Backstage, Desk
-from studio.ui.source import PhotoSource, Sample, face_choices
+from studio.ui.source import PEOPLE, PhotoSource, Sample, face_choices
 from studio.ui.strip import QUIET, download, parcel, strip_value
 from studio.ui.tabs.neighbourhood_canvas import EMPTY_AROUND, Room, Stay, dots_value, draw, remarks
 
@@ -63,7 +63,7 @@ class Neighbourhood:
 
     def __init__(self, backstage: Backstage, samples: Callable[[], tuple[Sample, ...]]):
         self._backstage = backstage
-        self._photos = PhotoSource(backstage, _room, samples, 1, restores=lambda recipe: recipe.verb == VERB)
+        self._photos = PhotoSource(backstage, _room, samples, 1, restores=lambda recipe: recipe.verb == VERB, subject=_subject)
         self._maps: dict[tuple[str, str], Map] = {}
         self._drawing: set[str] = set()
         self._maps_lock = threading.Lock()
@@ -93,6 +93,7 @@ class Neighbourhood:
         gr.on([make.click, controls.domain.input], self.make, [desk, *controls.all()], self.making, **latest)
         turned = [controls.k.release, controls.spread.release, controls.bandwidth.release, controls.way.input]
         gr.on(turned, self._turn, [desk, *controls.all()], self.making, **latest)
+        controls.domain.change(self._show_source, [desk, controls.domain], [desk, source], **QUIET)
         controls.way.change(_dials, [controls.way], [controls.k, controls.spread, controls.bandwidth], **QUIET)
         dice.click(lambda: secrets.randbelow(SEEDS), None, controls.seed, **QUIET)
         stage.go(self._go, [desk, *controls.all()], self.making, **latest)
@@ -148,6 +149,7 @@ class Neighbourhood:
 
     def _add_photos(self, desk: Desk, paths: list[str] | None, domain: str | None) -> Iterator[tuple[Any, ...]]:
         """The photo to begin at; a picture of a neighbourhood restores its settings instead."""
+        _room(desk).turn(domain or "face")
         restored, refused = self._photos.open_files(desk, paths)
         if restored is not None:
             yield desk, *self.restore(desk, restored)
@@ -158,6 +160,12 @@ class Neighbourhood:
                 slot.choice = "centre" if slot.choice is None else slot.choice
         yield desk, self._photos.draw(desk, words), *self.skip()[1:]
         yield desk, self._photos.draw(desk, self._photos.find_all(desk) or words), *self.skip()[1:]
+
+    def _show_source(self, desk: Desk, domain: str) -> tuple[Desk, dict[str, Any]]:
+        """What photos are asked for, and the one that was given of this domain."""
+        if domain in self._domains():
+            _room(desk).turn(domain)
+        return desk, self._photos.draw(desk)
 
     def restore(self, desk: Desk, recipe: Recipe) -> tuple[Any, ...]:
         """Everything as the recipe says, one value per output; Make then gives the same pixels."""
@@ -170,6 +178,7 @@ class Neighbourhood:
             return (*self.skip()[:-1], problem_text(str(error)))
         if request.domain not in self._domains():
             return (*self.skip()[:-1], problem_text(f"There is no bank of {request.domain}s in this studio yet: pull it."))
+        room.turn(request.domain)
         desk.wanted, room.wanted, room.slots = recipe, request, []
         trouble = missing_networks(self._backstage, recipe)
         words = problem_text(trouble) if trouble else note_text("The settings are restored: press Make to make it again.")
@@ -190,6 +199,7 @@ class Neighbourhood:
 
         def start(engine: Engine) -> Iterator[tuple[Any, ...]]:
             room, asked = _room(desk), _request(*given)
+            room.turn(asked.domain)
             beginning, wanted = self._beginning(room, asked), room.wanted
             if wanted and (wanted.domain, wanted.seed) == (asked.domain, asked.seed) and not room.slots:
                 room.begun, room.wanted = beginning, None
@@ -412,6 +422,12 @@ class Neighbourhood:
 
 def _room(desk: Desk) -> Room:
     return desk.tables.setdefault("around", Room())
+
+
+def _subject(desk: Desk) -> str:
+    """What photos are asked for."""
+    domain = _room(desk).domain
+    return PEOPLE if domain == "face" else f"{domain}s"
 
 
 def _key(event: gr.EventData) -> tuple[str, int]:

@@ -10,7 +10,7 @@ import numpy as np
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
 from studio.ui.parts import capital, pretty, served
-from studio.ui.session import Table
+from studio.ui.session import Slot, Table
 
 if TYPE_CHECKING:
     from studio.pipelines.neighbourhood import Map, NeighboursRequest, NeighboursResult, Place
@@ -50,8 +50,13 @@ class Stay:
 
 @dataclass
 class Room(Table):
-    """One visitor's way. ``begun`` is what it began at; ``wanted`` is what a restored recipe asks for until it is made."""
+    """One visitor's way. ``begun`` is what it began at; ``wanted`` is what a restored recipe asks for until it is made.
 
+    Each domain keeps its own photo: ``slots`` are those of ``domain``, ``photos`` those of the others.
+    """
+
+    domain: str = "face"
+    photos: dict[str, list[Slot]] = field(default_factory=dict)
     trail: list[Stay] = field(default_factory=list)
     at: int = -1
     begun: Any = None
@@ -67,6 +72,12 @@ class Room(Table):
     def here(self) -> Stay | None:
         """The point that is on the canvas."""
         return self.trail[self.at] if self.trail else None
+
+    def turn(self, domain: str) -> None:
+        """Looks at another domain."""
+        before, self.domain = self.domain, domain
+        if before != domain:
+            self.photos[before], self.slots = self.slots, self.photos.get(domain, [])
 
     def enter(self, stay: Stay) -> None:
         """Goes on from here; what lay ahead after going back is given up, as in every history."""
