@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -387,6 +388,142 @@ def neighbours(
     emit(data, as_json, _show_neighbours)
 
 
+Domain = Annotated[str, typer.Option(help="faces, people, flowers or birds.")]
+Steps = Annotated[int, typer.Option(help="Of reversal for each photo; 0 is the encoder's first guess.")]
+Frame = Annotated[str, typer.Option(help="auto finds the face, centre takes the middle of the photo.")]
+Face = Annotated[int | None, typer.Option(min=1, help="Which face of the photo, 1 the largest.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Again for each, such as Smiling=1.")]
+
+
+@app.command()
+def morph(
+    photos: Annotated[list[Path], typer.Argument(metavar="A B", help="Two photos.")],
+    domain: Domain = "faces",
+    frames: Annotated[int, typer.Option(help="Of the way, both photos among them.")] = 9,
+    steps: Steps = 30,
+    frame: Frame = "auto",
+    video: Annotated[bool, typer.Option("--video", help="Also write the way as MP4, GIF and animated WebP.")] = False,
+    out: OutFolder = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Morph one photo into another; writes a picture for each frame and a sheet of all."""
+    from studio.core.images import open_photo
+    from studio.pipelines.morph import MorphRequest
+
+    request = MorphRequest(tuple(open_photo(path) for path in photos), domain, frames, steps, frame=frame)
+    _, data = _make_morph(request, out, as_json, video)
+    emit(data, as_json, _show_morph)
+
+
+@app.command()
+def attributes(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo of a person.")],
+    settings: Settings = None,
+    steps: Steps = 30,
+    frame: Frame = "auto",
+    face: Face = None,
+    out: OutFolder = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Change what a face shows, each attribute from -1 (not at all) to 1 (fully); with none set, say what it shows."""
+    from studio.core.images import open_photo
+    from studio.pipelines.morph import AttributesRequest
+
+    request = AttributesRequest(open_photo(photo), _values(settings), steps, _choice(face), frame)
+    _, data = _make_attributes(request, out, as_json)
+    emit(data, as_json, _show_attributes)
+
+
+@app.command()
+def inpaint(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo with a hole.")],
+    mask: Annotated[Path, typer.Option(help="A picture as large as the photo, white where the hole is.")],
+    domain: Domain = "faces",
+    iterations: Annotated[int, typer.Option(help="1 to 10; each looks at what the one before filled in.")] = 10,
+    candidates: Annotated[int, typer.Option(help="Different fillings.")] = 4,
+    settings: Settings = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same fillings.")] = 0,
+    frame: Frame = "auto",
+    face: Face = None,
+    out: OutFolder = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Fill a hole in a photo; writes the whole photo for each filling and a sheet of all."""
+    from studio.core.images import open_photo
+    from studio.pipelines.inpaint import InpaintRequest
+
+    hole = open_photo(mask).rgb.mean(2) >= 128
+    condition, opened = _values(settings), open_photo(photo)
+    request = InpaintRequest(opened, hole, domain, iterations, candidates, condition, seed, _choice(face), frame)
+    _, data = _make_inpaint(request, out, as_json)
+    emit(data, as_json, _show_fillings)
+
+
+@app.command()
+def classes(
+    domain: Domain = "flowers",
+    label: Annotated[str, typer.Option(help="The class, such as daisy.")] = "",
+    count: Annotated[int, typer.Option("--n", help="How many pictures.")] = 8,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same pictures.")] = 0,
+    every: Annotated[bool, typer.Option("--list", help="Only list the classes there are.")] = False,
+    out: OutFolder = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Draw new flowers or birds of a class; writes a picture for each and a sheet of all."""
+    from studio.pipelines.morph import ClassRequest
+
+    if every:
+        from studio.core.registry import default_registry
+        from studio.pipelines.conditioned import label_words, networks_of
+
+        names = [label_words(name) for name in networks_of(default_registry(), domain).labels]
+        return emit({"domain": domain, "labels": names}, as_json, lambda data: print(*data["labels"], sep="\n"))
+    _, data = _make_samples(ClassRequest(label, domain, count, seed), out, as_json)
+    emit(data, as_json, _show_samples)
+
+
+@app.command()
+def mix(
+    sources: Annotated[list[str], typer.Argument(metavar="A B [C]", help="Photos or, of flowers and birds, also classes.")],
+    weights: Annotated[str, typer.Option(help="Of each, with commas between; equal ones without it.")] = "",
+    domain: Domain = "faces",
+    count: Annotated[int, typer.Option("--n", help="How many pictures.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same pictures.")] = 0,
+    steps: Steps = 30,
+    frame: Frame = "auto",
+    out: OutFolder = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Mix up to three people, flowers or birds into a new one; writes a picture for each and a sheet of all."""
+    from studio.core.images import open_photo
+    from studio.pipelines.morph import MixRequest
+
+    given = tuple(open_photo(Path(source)) if Path(source).is_file() else source for source in sources)
+    shares = tuple(_number("a weight", share) for share in weights.split(",") if share.strip())
+    _, data = _make_samples(MixRequest(given, shares, domain, count, seed, steps, frame=frame), out, as_json)
+    emit(data, as_json, _show_samples)
+
+
+def _values(settings: Sequence[str] | None) -> dict[str, float]:
+    """"Smiling=1" as names with values; a name alone means 1."""
+    pairs = [setting.partition("=") for setting in settings or ()]
+    return {name.strip(): _number(name.strip(), value) if equals else 1.0 for name, equals, value in pairs}
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError as error:
+        raise ValueError(f"Give {name} a number instead of {value!r}, such as Smiling=1.") from error
+
+
+def _choice(face: int | None) -> Any:
+    """The face of that number, counted from 1."""
+    from studio.pipelines.photos import FaceChoice
+
+    return None if face is None else FaceChoice(index=face - 1)
+
+
 @app.command()
 def again(
     picture: Annotated[Path, typer.Argument(help="A PNG that the studio saved.")],
@@ -408,6 +545,8 @@ def _make_again(recipe: Any, photos: Sequence[Path], out: Path, quiet: bool) -> 
     from studio.core.images import open_photo
     from studio.pipelines import character, dream, manifold, neighbourhood
 
+    if recipe.tab == "morph":
+        return _morph_again(recipe, [open_photo(path) for path in photos], out, quiet)
     makers = {"dream": _make_dreams, "stages": _make_stages}
     if recipe.tab == "character" and recipe.verb in makers:
         return *makers[recipe.verb](dream.request_from_recipe(recipe), out, quiet), _show_dreams
@@ -546,11 +685,11 @@ def _save_row(result: Any, row: Any, out: Path) -> dict[str, Any]:
     return {"animal": row.animal, "words": list(row.words), "study": row.study, "frames": paths}
 
 
-def _save_films(film: Any, out: Path) -> dict[str, str]:
+def _save_films(film: Any, out: Path, name: str = "walk") -> dict[str, str]:
     from studio.core.video import FORMATS
     from studio.pipelines.manifold import film_data
 
-    return {kind: str(_save_new(out, "walk", film_data(film, kind), kind)) for kind in FORMATS}
+    return {kind: str(_save_new(out, name, film_data(film, kind), kind)) for kind in FORMATS}
 
 
 def _make_neighbours(
@@ -582,6 +721,147 @@ def _make_neighbours(
 def _show_neighbours(data: dict[str, Any]) -> None:
     rows = [(f"{row['kind']} {row['index'] + 1}", row["words"], row["class"], row["path"]) for row in data["results"]]
     print_table("Neighbourhood", ("picture", "how new", "class", "file"), rows)
+    _show_sheet(data)
+
+
+def _morph_again(
+    recipe: Any, photos: Sequence[Any], out: Path, quiet: bool
+) -> tuple[Any, dict[str, Any], Callable[[Any], None]]:
+    """As :func:`_make_again`, of the Morph tab's recipes."""
+    from studio.pipelines import inpaint, morph
+
+    if recipe.verb == "inpaint":
+        return *_make_inpaint(inpaint.request_from_recipe(recipe, photos), out, quiet), _show_fillings
+    makers = {"morph": (_make_morph, _show_morph), "attributes": (_make_attributes, _show_attributes)}
+    request = morph.request_from_recipe(recipe, photos)
+    make, show = makers.get(recipe.verb, (_make_samples, _show_samples))
+    return *make(request, out, quiet), show
+
+
+def _make_morph(request: Any, out: Path, quiet: bool, video: bool = False) -> tuple[Any, dict[str, Any]]:
+    """Morphs and saves every frame, the sheet and with ``video`` the films. Returns the recipe and what to print."""
+    from studio.core.images import to_png
+    from studio.pipelines.manifold import BETWEEN, Film
+    from studio.pipelines.morph import MorphResult, film, frame_recipe, morph
+
+    def verb(engine: Any, request: Any) -> Iterator[Any]:
+        for step in morph(engine, request):
+            yield step
+        if video:
+            yield from film(engine, step)  # the last step is the result
+
+    data, began = {}, time.perf_counter()
+    for step in _steps(verb, request, "Looking for faces", quiet):
+        if isinstance(step, MorphResult):
+            result = step
+        elif isinstance(step, Film):
+            data["video"] = _save_films(step, out, "morph")
+    pictures = [to_png(image, frame_recipe(result, BETWEEN * index)) for index, image in enumerate(result.images)]
+    frames = [str(_save_new(out, f"morph-{index + 1:02d}", png)) for index, png in enumerate(pictures)]
+    found = [{"photo": end.photo_name, "words": list(end.likeness.words), **_found_figures(end)} for end in result.ends]
+    return result.recipe, {"found": found, "frames": frames, **data, **_ending(result, "morph", out, began)}
+
+
+def _make_attributes(request: Any, out: Path, quiet: bool) -> tuple[Any, dict[str, Any]]:
+    """Changes a face and saves it, in its photo and as the generator makes it. Returns the recipe and what to print."""
+    from dataclasses import asdict
+
+    from studio.core.images import to_png
+    from studio.pipelines.morph import attributes, plain_recipe
+
+    *_, result = _steps(attributes, request, "Looking for the face", quiet)
+    stem = Path(request.photo.name).stem
+    return result.recipe, {
+        "photo": request.photo.name,
+        "path": str(_save_new(out, f"{stem}-changed", to_png(result.image, result.recipe))),
+        "plain": str(_save_new(out, f"{stem}-plain", to_png(result.plain, plain_recipe(result)))),
+        "readings": [asdict(reading) for reading in result.readings],
+        "identity": _rounded(result.identity),
+        "words": list(result.words),
+        "found": {"condition": result.condition_before, **_found_figures(result.found)},
+        "condition": result.condition,
+        "seconds": round(result.seconds, 3),
+        "study": result.study,
+        "checkpoints": result.recipe.checkpoints,
+    }
+
+
+def _make_inpaint(request: Any, out: Path, quiet: bool) -> tuple[Any, dict[str, Any]]:
+    """Fills a hole and saves every filling and the sheet. Returns the recipe and what to print."""
+    from studio.core.images import to_png
+    from studio.pipelines.inpaint import inpaint
+
+    began = time.perf_counter()
+    *_, result = _steps(inpaint, request, "Looking for the face", quiet)
+    rows, stem = [], Path(request.photo.name).stem
+    for filling in result.fillings:
+        path = _save_new(out, f"{stem}-filled-{filling.index + 1}", to_png(filling.image, filling.recipe))
+        fits = {"agreement": _rounded(filling.agreement), "words": list(filling.words), "condition": filling.condition}
+        rows.append({"path": str(path), "index": filling.index, "rank": result.ranking.index(filling.index) + 1, **fits})
+    best = rows[result.ranking[0]]["path"]
+    asked = {"photo": request.photo.name, "domain": request.domain, "iterations": request.iterations}
+    data = {**asked, "results": rows, "best": best}
+    return result.recipe, {**data, **_ending(result, "fillings", out, began)}
+
+
+def _make_samples(request: Any, out: Path, quiet: bool) -> tuple[Any, dict[str, Any]]:
+    """Draws a class or a mix and saves every picture and the sheet. Returns the recipe and what to print."""
+    from studio.core.images import to_png
+    from studio.pipelines.morph import ClassRequest, draw_class, mix
+
+    began, verb = time.perf_counter(), draw_class if isinstance(request, ClassRequest) else mix
+    *_, result = _steps(verb, request, "Waking the networks", quiet)
+    rows = []
+    for sample in result.samples:
+        name = f"{request.domain}-{result.recipe.verb}-{request.seed}-{sample.index}"
+        path = _save_new(out, name, to_png(sample.image, sample.recipe))
+        rows.append({"path": str(path), "index": sample.index, "chance": _rounded(sample.chance), "words": list(sample.words)})
+    data = {"domain": request.domain, "seed": request.seed, "condition": result.condition, "results": rows}
+    return result.recipe, {**data, **_ending(result, result.recipe.verb, out, began)}
+
+
+def _ending(result: Any, name: str, out: Path, began: float) -> dict[str, Any]:
+    """What every result of the Morph tab ends in; its sheet is saved."""
+    from studio.core.images import to_png
+
+    sheet = str(_save_new(out, name, to_png(result.sheet, result.recipe)))
+    spent = round(time.perf_counter() - began, 3)
+    return {"seconds": spent, "study": result.study, "checkpoints": result.recipe.checkpoints, "sheet": sheet}
+
+
+def _found_figures(found: Any) -> dict[str, Any]:
+    near = found.likeness
+    figures = {"psnr": near.psnr, "lpips": near.lpips, "identity": near.identity}
+    return {**{name: _rounded(value) for name, value in figures.items()}, "seconds": round(found.seconds, 3)}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _show_morph(data: dict[str, Any]) -> None:
+    print_table("Found", ("photo", "how near"), [(row["photo"], "; ".join(row["words"])) for row in data["found"]])
+    for name, path in data.get("video", {}).items():
+        print(f"{name}:", path)
+    _show_sheet(data)
+
+
+def _show_attributes(data: dict[str, Any]) -> None:
+    rows = [(row["attribute"].replace("_", " "), row["words"]) for row in data["readings"]]
+    print_table("Attributes", ("attribute", "how it reads"), rows or [(k, f"{v:+.2f}") for k, v in data["condition"].items()])
+    print(*data["words"], data["path"], sep="\n")
+
+
+def _show_fillings(data: dict[str, Any]) -> None:
+    rows = [(str(row["rank"]), "; ".join(row["words"]), row["path"]) for row in sorted(data["results"], key=lambda r: r["rank"])]
+    print_table("Fillings, the best first", ("", "how it fits", "file"), rows)
+    _show_sheet(data)
+
+
+def _show_samples(data: dict[str, Any]) -> None:
+    made_of = ", ".join(f"{name.replace('_', ' ')} {share:.2f}" for name, share in list(data["condition"].items())[:5])
+    print_table(f"Made of {made_of}", ("picture", "how it reads", "file"),
+                [(str(row["index"]), "; ".join(row["words"]), row["path"]) for row in data["results"]])  # fmt: skip
     _show_sheet(data)
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from studio.core.images import Photo
 from studio.core.registry import Card, build
 from tests.fakes import JUDGE, FakeEngine
 from tests.walks import EYE, IDENTITY, Steps
@@ -72,3 +73,9 @@ def _born(card: Card) -> torch.nn.Module:
         if name.endswith("weight") and weights.dim() > 1:
             weights.mul_(3)  # else everything they make is grey
     return network
+
+
+def patches(seed: int, height: int = 48, width: int = 48) -> Photo:
+    """A photo of coloured squares; name and hash come from the seed."""
+    rgb = np.random.default_rng(seed).integers(20, 235, (height // 8, width // 8, 3), np.uint8)
+    return Photo(np.kron(rgb, np.ones((8, 8, 1), np.uint8)), f"{seed:064x}", f"photo-{seed}.png")

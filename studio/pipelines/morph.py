@@ -160,8 +160,9 @@ class AttributesResult:
 
     ``image`` uint8 (H, W, 3) is the whole photo with the change laid on it, and the photo itself, bit for bit, where nothing was
     asked. ``head`` uint8 (S, S, 3) is the face of it, ``before`` the face as it was, ``plain`` uint8 (R, R, 3) what the generator
-    itself makes, G(z, c'). ``condition`` names all attributes with their values now, ``found`` is what the photo was found as.
-    ``identity`` is the identity judge's cosine between before and after (None without it).
+    itself makes, G(z, c'). ``condition`` names all attributes with their values now, ``condition_before`` with those that were
+    found; ``found`` is the photo as it was found. ``identity`` is the identity judge's cosine between before and after (None
+    without it).
     """
 
     request: AttributesRequest
@@ -170,6 +171,7 @@ class AttributesResult:
     head: np.ndarray
     before: np.ndarray
     plain: np.ndarray
+    condition_before: dict[str, float]
     condition: dict[str, float]
     readings: tuple[Reading, ...]
     identity: float | None
@@ -393,6 +395,7 @@ def _attributes(
         head=head,
         before=known.head.image,
         plain=to_uint8(plain),
+        condition_before=named(networks, known.condition),
         condition=named(networks, condition),
         readings=_readings(*judged, list(asked)),
         identity=identity,
@@ -406,6 +409,11 @@ def _attributes(
             inputs=inputs_of((request.photo,), (known.eyes,)),
         ),
     )
+
+
+def plain_recipe(result: AttributesResult) -> Recipe:
+    """How to make the generator's own picture G(z, c') again."""
+    return _one_of(result.recipe, {"shows": "plain", "paste": False})
 
 
 def picture_with(engine: Engine, known: Found, condition: Mapping[str, float]) -> np.ndarray:
