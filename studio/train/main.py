@@ -20,6 +20,8 @@ def recipes() -> dict[str, Maker]:
     from studio.train.bank import BankTrainer
     from studio.train.began import BEGANTrainer
     from studio.train.cascade import CascadeTrainer
+    from studio.train.cvaegan import DOMAINS as NAMED
+    from studio.train.cvaegan import CVAEGANTrainer
     from studio.train.cyclegan import ANIMALS, GROUPS, CycleGANTrainer
     from studio.train.gan import DCGANTrainer, StyleGANTrainer
     from studio.train.judges import JUDGES
@@ -38,6 +40,7 @@ def recipes() -> dict[str, Maker]:
     makers |= {f"{name}-{animal}-64": partial(kind, animal=animal) for name, kind in K_GANS.items() for animal in ANIMALS}
     makers |= {f"cascade-{animal}-64": partial(CascadeTrainer, animal=animal) for animal in ANIMALS}
     makers |= {f"xgan-{domain}-64": partial(XGANTrainer, domain=domain) for domain in DOMAINS}
+    makers |= {f"cvaegan-{d}-{size}": partial(CVAEGANTrainer, domain=d, size=size) for d in NAMED for size in (64, 128)}
     makers |= {f"cyclegan-{group}-{size}": translator(group, size) for size in (64, 128) for group in GROUPS}
     return makers
 

@@ -115,9 +115,7 @@ class XGANTrainer(Trainer):
     ema_half_life = 3_000.0
     warm_up = 16_000  # pictures after C_img's; the paper has none, but sixty times the steps
 
-    def __init__(
-        self, settings: Settings, domain: str, size: int = 64, variant: Variant = VARIANTS["X-GAN"], width: int = WIDTH
-    ):
+    def __init__(self, settings: Settings, domain: str, size: int = 64, variant: Variant = VARIANTS["X-GAN"], width: int = WIDTH):
         super().__init__(settings)
         self.name, self.domain, self.size, self.variant = f"xgan-{domain}-{size}", domain, size, variant
         self.data = read_domain(domain, size, settings.data, MODEL_PARTS)
@@ -351,7 +349,7 @@ class XGANTrainer(Trainer):
         self.settle()
         trunk = imagenet_trunk(self.settings.data).to(self.device)
         photos = to_unit(self.held_out.images).to(self.device)
-        wanted = pooled(trunk, photos[_evenly(len(photos), MEASURED)])
+        wanted = pooled(trunk, photos[evenly(len(photos), MEASURED)])
         order = torch.randperm(len(self.images_of), generator=self.generator, device=self.device)[:MEASURED]
         errors = (self.given_back(self.held_out) - photos).square().mean((1, 2, 3)) / 4
         answers = self.networks["embedded"](self.ema["encoder"](photos)).argmax(1).cpu()
@@ -370,7 +368,7 @@ class XGANTrainer(Trainer):
         if self.images <= CLASSIFIED:
             return tile([to_unit(self.held_out.images[:12])])
         self.settle()
-        rows = _evenly(len(self.held_out.images), 24)
+        rows = evenly(len(self.held_out.images), 24)
         few = Domain(self.held_out.images[rows], self.held_out.labels[rows], self.held_out.names)
         pairs = zip(to_unit(few.images).split(12), self.given_back(few).split(12), strict=True)
         return tile([*self.samples(60).split(12), *(row for pair in pairs for row in pair)])
@@ -419,7 +417,7 @@ class XGANTrainer(Trainer):
         return bank.state_dict()
 
 
-def _evenly(count: int, wanted: int) -> list[int]:
+def evenly(count: int, wanted: int) -> list[int]:
     """Up to ``wanted`` indices below ``count``, as far apart as can be: packs are in the order of their classes."""
     return np.linspace(0, count - 1, min(wanted, count)).round().astype(int).tolist()
 

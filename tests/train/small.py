@@ -36,8 +36,8 @@ class Trunk(nn.Module):
 def write_pack(folder: Path, name: str, rows: Iterable[dict[str, str]], side: int = 22) -> None:
     """A zip of smooth random pictures."""
     draw = np.random.default_rng(len(name))
-    table = io.StringIO()
-    writer = csv.DictWriter(table, ["file_name", "class", "frontal"])
+    rows, table = list(rows), io.StringIO()
+    writer = csv.DictWriter(table, list(rows[0]))
     writer.writeheader()
     with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
         for row in rows:

@@ -1,0 +1,588 @@
+"""CVAE-GAN (Bao et al. 2017, Algorithm 1) on faces with attributes, flowers and birds, and the models it is compared with.
+
+The losses are the paper's: D and C by cross-entropy (eq. 1 and 3), G by the means of features (eq. 2 and 4, moving averages),
+G and E by what a picture and its reconstruction have in common (eq. 6), E by its distance from the prior (eq. 5). Where and why
+we leave the paper is in ``docs/cvaegan.md``: above all, what E found of a photo is drawn with another c as well.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from studio.metrics.kid import kid
+from studio.models.cvaegan import Classifier, Encoder, Generator
+from studio.train.augment import cutout, diff_augment
+from studio.train.critics import imagenet_trunk
+from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, find_pack, read_pack, to_unit
+from studio.train.export import write_checkpoint
+from studio.train.gan import PACKS, logistic, pooled, read_faces, renewed
+from studio.train.judges import FIRST_ATTRIBUTE
+from studio.train.loop import Settings, Trainer, tile, unwrap
+from studio.train.losses import perceptual_distance
+from studio.train.xgan import BATCH, FAR, FAR_WORDS, MEASURED, evenly, fixed
+
+ATTRIBUTES = 40
+LAMBDA_PIXELS, LAMBDA_MAPS, LAMBDA_PERCEPTUAL = 5.0, 1.0, 1.0  # of the parts of L_G (eq. 6); perceptual is not in the paper
+LAMBDA_GD, LAMBDA_GC = 10.0, 50.0
+LAMBDA_SAID = 2.0  # of the cross-entropy of C's answers to G's pictures, which is not in the paper
+LAMBDA_KL = 2e-3
+RATES = {"encoder": 5e-4, "generator": 5e-4, "critic": 2e-4, "classifier": 1e-3}
+HELD = 0.9  # of a moving average stays at a step
+CHANGED = 5  # attributes of a face, on average
+UNKNOWN = 0.1  # share of attributes that E and G are not told
+PERCEPTUAL = 3  # maps, down to an eighth of the side
+HIDDEN = 0.25  # share of photos that E sees with a hole
+CRITICISE_EVERY = 2  # steps
+CLASSIFY_EVERY = 4  # steps, once C has learnt alone
+SHOWN = ("Smiling", "Male", "Eyeglasses", "Blond_Hair", "Bangs", "Young")  # changed in the grid
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What Table 1 compares.
+
+    ``encoder``: photos are given back (eq. 5 and 6). ``adversarial``: D and C have a say; ``matching``: by the means of their
+    features (eq. 2 and 4), else by their cross-entropies.
+    """
+
+    encoder: bool = True
+    adversarial: bool = True
+    matching: bool = True
+
+
+VARIANTS = {
+    "CVAE": Variant(adversarial=False),
+    "CGAN": Variant(encoder=False, matching=False),
+    "FM-CGAN": Variant(encoder=False),
+    "CVAE-GAN": Variant(),
+}
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large the networks of a domain are; E and C share their widths, and D has C's."""
+
+    domain: str
+    latent: int
+    drawing: dict[str, int]
+    looking: dict[str, int]
+
+
+SMALL = {"drawing": {"width": 32, "most": 3}, "looking": {"width": 24, "most": 4}}
+DOMAINS = {
+    "faces": Extent("face", 128, {"width": 48, "most": 3}, {"width": 32, "most": 4}),
+    "flowers": Extent("flower", 64, **SMALL),
+    "birds": Extent("bird", 64, **SMALL),
+}
+
+
+# --- what pictures are called ---------------------------------------------------------------------------------------------------
+
+
+class Conditions(ABC):
+    """How a domain is told what its pictures show: ``names`` of the K numbers."""
+
+    def __init__(self, names: tuple[str, ...]):
+        self.names = names
+
+    @abstractmethod
+    def told(self, labels: Tensor) -> Tensor:
+        """``labels`` (B, K) of photos -> what E and G are told of them."""
+
+    @abstractmethod
+    def changed(self, told: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Other conditions (B, K) for the same photos, of which G was told so far: what it is told now, and what C should see."""
+
+    @abstractmethod
+    def groups(self, condition: Tensor) -> Tensor:
+        """How much each picture belongs to each group whose features have a centre, (B, groups) in [0, 1]."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, condition: Tensor) -> Tensor:
+        """L_C (eq. 3) of C's answers (B, K)."""
+
+    @abstractmethod
+    def guess(self, logits: Tensor) -> Tensor:
+        """The condition that C's answers (B, K) say."""
+
+    @abstractmethod
+    def shown(self, condition: Tensor) -> list[Tensor]:
+        """Some other conditions for pictures of these, (B, K) each, for a grid."""
+
+    @abstractmethod
+    def right(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Whether answers are right, in [0, 1]: (B, K) attributes, or (B,) classes."""
+
+
+class Attributes(Conditions):
+    """Each in [-1, 1]: absent, present, 0 for unknown. v asks for a probability of (1 + v) / 2."""
+
+    def told(self, labels: Tensor) -> Tensor:
+        """A third of them less sure than the label, some nothing, as C is of a visitor's photo."""
+        sure = (3 * torch.rand_like(labels)).clamp(max=1)
+        return labels * sure * (torch.rand_like(labels) >= UNKNOWN)
+
+    def changed(self, told: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """A few attributes take new values, more often strong ones than weak ones."""
+        chosen = torch.rand_like(labels) < CHANGED / labels.shape[1]
+        value = 2 * torch.rand_like(labels) - 1
+        value = value.sign() * value.abs().sqrt()
+        return torch.where(chosen, value, told), torch.where(chosen, value, labels)
+
+    def groups(self, condition: Tensor) -> Tensor:
+        """Those who have an attribute, then those who do not."""
+        return torch.cat([condition.clamp(0, 1), (-condition).clamp(0, 1)], 1)
+
+    def loss(self, logits: Tensor, condition: Tensor) -> Tensor:
+        """Binary cross-entropy over what is known."""
+        losses = F.binary_cross_entropy_with_logits(logits.float(), (1 + condition) / 2, reduction="none")
+        known = (condition != 0).float()
+        return (losses * known).sum() / known.sum().clamp_min(1)
+
+    def guess(self, logits: Tensor) -> Tensor:
+        return 2 * logits.float().sigmoid() - 1
+
+    def shown(self, condition: Tensor) -> list[Tensor]:
+        """Each of ``SHOWN`` turned round."""
+        places = [self.names.index(name) for name in SHOWN if name in self.names]
+        turned = condition.sign().neg()
+        return [condition.index_copy(1, torch.tensor([k]), turned[:, [k]]) for k in places]
+
+    def right(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return ((logits > 0) == (labels > 0)).float()
+
+
+class Classes(Conditions):
+    """Shares of classes that sum to 1."""
+
+    def told(self, labels: Tensor) -> Tensor:
+        return labels
+
+    def changed(self, told: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Another class, half of the time mixed with the photo's own (section 5.5)."""
+        other = F.one_hot(torch.randint(labels.shape[1], (len(labels),), device=labels.device), labels.shape[1]).to(labels.dtype)
+        share = torch.rand(len(labels), 1, device=labels.device).mul(2).clamp(max=1)
+        mixed = torch.lerp(labels, other, share)
+        return mixed, mixed
+
+    def groups(self, condition: Tensor) -> Tensor:
+        return condition
+
+    def loss(self, logits: Tensor, condition: Tensor) -> Tensor:
+        return F.cross_entropy(logits.float(), condition)
+
+    def guess(self, logits: Tensor) -> Tensor:
+        return logits.float().softmax(1)
+
+    def shown(self, condition: Tensor) -> list[Tensor]:
+        """The first six classes."""
+        classes = torch.eye(condition.shape[1], device=condition.device)[:6]
+        return [one.expand_as(condition) for one in classes]
+
+    def right(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return (logits.argmax(1) == labels.argmax(1)).float()
+
+
+@dataclass(frozen=True)
+class Named:
+    """Pictures with what they show: ``images`` uint8 (N, 3, S, S), ``labels`` float (N, K)."""
+
+    images: Tensor
+    labels: Tensor
+    conditions: Conditions
+
+
+def read_named(domain: str, size: int, data: Path | None, parts: frozenset[int]) -> Named:
+    """The pictures of ``DOMAINS`` in these tenths of the split; of faces those of CelebA, whose attributes are known."""
+    if domain == "faces":
+        images, rows = read_faces(size, data, parts)
+        twins = _photos(PACKS[0], data)
+        kept = [i for i, row in enumerate(rows) if row.get(FIRST_ATTRIBUTE) and row["file_name"] not in twins]
+        columns = list(rows[kept[0]])
+        names = tuple(columns[columns.index(FIRST_ATTRIBUTE) :][:ATTRIBUTES])
+        labels = torch.tensor([[float(rows[i][name]) for name in names] for i in kept])
+        return Named(images[kept], labels, Attributes(names))
+    whole = read_pack(f"{domain}128", size, data)
+    pack, names = whole.parts(parts), tuple(sorted({row["class"] for row in whole.rows}))
+    labels = F.one_hot(torch.tensor([names.index(row["class"]) for row in pack.rows]), len(names)).float()
+    return Named(pack.images, labels, Classes(names))
+
+
+def _photos(pack: str, data: Path | None) -> set[str]:
+    """What the other pack of faces would call the pictures of this one: photos that are in both count once."""
+    with zipfile.ZipFile(find_pack(pack, data)) as archive, archive.open("metadata.csv") as file:
+        return {Path(row["file_name"]).name for row in csv.DictReader(io.TextIOWrapper(file, "utf-8"))}
+
+
+# --- moving averages ------------------------------------------------------------------------------------------------------------
+
+
+class Centres(nn.Module):
+    """Moving averages of features of real and of made pictures, kept like a network so that the state has them.
+
+    Args:
+        shape: of what is averaged.
+    """
+
+    def __init__(self, *shape: int):
+        super().__init__()
+        self.register_buffer("real", torch.zeros(shape))
+        self.register_buffer("made", torch.zeros(shape))
+
+    def distance(self, real: Tensor, made: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Moves both averages towards a batch's; half the mean squared distance of the two (eq. 2 and 4).
+
+        The distance is that of the averages, its gradient that of the batch as a whole: a step's share of an average would scale
+        it down by as much as the average is steady. ``seen`` (shape[0],) names the rows that the batch says something about.
+        """
+        weight = (1 - HELD) * (torch.ones_like(real) if seen is None else seen.view(-1, *[1] * (real.dim() - 1)).expand_as(real))
+        self.real.lerp_(real.detach(), weight)
+        self.made.lerp_(made.detach(), weight)
+        steady = (self.made - self.real).detach() + (made - made.detach())
+        return 0.5 * steady.square().mean()
+
+
+def centres_of(features: Tensor, groups: Tensor) -> Tensor:
+    """Means (groups, F) of features (B, F), weighed by ``groups`` (B, groups); 0 where nobody belongs."""
+    return groups.T @ features / groups.sum(0).clamp_min(1e-6).unsqueeze(1)
+
+
+# --- the recipe -----------------------------------------------------------------------------------------------------------------
+
+
+class CVAEGANTrainer(Trainer):
+    """``cvaegan-DOMAIN-SIZE``, or one of the :data:`VARIANTS` of it.
+
+    Args:
+        domain: one of ``DOMAINS``.
+        size: px.
+        extent: how large the networks are; the domain's own if None.
+    """
+
+    images_per_step = 16
+    ema_half_life = 5_000.0
+    classified = 48_000  # pictures that C learns from, the first of a run
+    warm_up = 24_000  # pictures after them that E and G alone learn from
+
+    def __init__(
+        self,
+        settings: Settings,
+        domain: str,
+        size: int = 64,
+        variant: Variant = VARIANTS["CVAE-GAN"],
+        extent: Extent | None = None,
+    ):
+        super().__init__(settings)
+        self.name, self.domain, self.size, self.variant = f"cvaegan-{domain}-{size}", domain, size, variant
+        self.extent = extent or DOMAINS[domain]
+        self.data = read_named(domain, size, settings.data, MODEL_PARTS)
+        self.held_out = read_named(domain, size, settings.data, VALIDATION_PARTS)
+        self.conditions = self.data.conditions
+        self.images_of, self.labels_of = self.data.images.to(self.device), self.data.labels.to(self.device)
+        looking = {"resolution": size, "conditions": len(self.conditions.names)} | self.extent.looking
+        self.configs = {
+            "generator": looking | self.extent.drawing | {"latent": self.extent.latent},
+            "encoder": looking | {"latent": self.extent.latent},
+            "classifier": looking,
+        }
+        self.trunk = imagenet_trunk(settings.data).requires_grad_(False).to(self.device, memory_format=torch.channels_last)
+        self.networks = self.build()
+        self.optimisers = {
+            name: torch.optim.Adam(self.networks[name].parameters(), rate, betas=(0.5, 0.99)) for name, rate in RATES.items()
+        }
+        self.ready("generator", "encoder", "classifier")
+        for name in ("critic", "classifier"):
+            self.networks[name].mark_forward_method("look")
+
+    def build(self) -> dict[str, nn.Module]:
+        """E, G, D, C and the moving averages of D's maps and of C's features."""
+        generator = Generator(**self.configs["generator"])
+        _start_smooth(generator)
+        critic = Classifier(**self.configs["classifier"] | {"conditions": 1})
+        with torch.no_grad():
+            maps, answer = critic.look(torch.zeros(1, 3, self.size, self.size))
+        groups = self.conditions.groups(self.labels_of[:1]).shape[1]
+        return {
+            "encoder": Encoder(**self.configs["encoder"]),
+            "generator": generator,
+            "critic": critic,
+            "classifier": Classifier(**self.configs["classifier"]),
+            "groups": Centres(groups, answer["feature"].shape[1]),
+        } | {f"means_{k}": Centres(*each.shape[1:]) for k, each in enumerate(maps)}
+
+    # --- the step -------------------------------------------------------------------------------------------------------------
+
+    def step(self) -> dict[str, Tensor]:
+        """C's first, as long as it learns alone; then E and G until they give pictures back; then all of Algorithm 1."""
+        photos, labels = self._photos()
+        losses = {}
+        if self.images < self.classified or self.steps % CLASSIFY_EVERY == 0:
+            losses["C"] = self._learn_classes(photos, labels)
+        if self.images >= self.classified:
+            losses |= self._learn_pictures(photos, labels)
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _learn_classes(self, photos: Tensor, labels: Tensor) -> Tensor:
+        """Lines 3 and 15: a step of C."""
+        loss = self.conditions.loss(self.networks["classifier"](diff_augment(photos, "translation"))["logits"], labels)
+        self._follow({"C": loss}, "classifier")
+        return loss
+
+    def _learn_pictures(self, photos: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Lines 4 to 14 and 16 to 18: a step of E and G, and now and then one of D."""
+        told, losses = self.conditions.told(labels), {}
+        codes = self._encode(photos, told, losses) if self.variant.encoder else photos.new_empty(0, self.extent.latent)
+        latents, asked, wanted = self._others(codes, told, labels)
+        drawn = self.networks["generator"](torch.cat([codes, latents]), torch.cat([told[: len(codes)], asked])).float()
+        given_back, made = drawn.split([len(codes), len(latents)])
+        if self.variant.encoder:
+            losses["pixels"] = LAMBDA_PIXELS * F.l1_loss(given_back, photos)
+        if self.variant.adversarial:
+            self._ask_classifier(photos, given_back, made, labels, wanted, losses)
+        if self._competes:
+            self._ask_critic(photos, given_back, made, losses)
+        self._follow(losses, "encoder", "generator")
+        if self._competes and self.steps % CRITICISE_EVERY == 0:
+            losses["D"] = self._criticise(photos, drawn.detach())
+        return losses
+
+    @property
+    def _competes(self) -> bool:
+        """Whether D and C have a say about new pictures: once pictures are given back, if they ever are."""
+        warm = not self.variant.encoder or self.images >= self.classified + self.warm_up
+        return self.variant.adversarial and warm
+
+    def _encode(self, photos: Tensor, told: Tensor, losses: dict[str, Tensor]) -> Tensor:
+        """Lines 4 and 6: z of the photos, some of which E sees with a hole, and how far q(z | x, c) is from the prior (eq. 5)."""
+        hidden = torch.rand(len(photos), 1, 1, 1, device=self.device) < HIDDEN
+        found = self.networks["encoder"](torch.where(hidden, cutout(photos), photos), told)
+        mean, log_variance = found["mean"].float(), found["log_variance"].float()
+        losses["KL"] = LAMBDA_KL * 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+
+    def _others(self, codes: Tensor, told: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What new pictures are drawn from: latents (B, Z), the conditions that G is told and those that C should see, (B, K).
+
+        The prior's with the photos' own conditions (line 5); with an E half of them are photos' with other conditions.
+        """
+        if not self._competes:
+            return codes[:0], told[:0], told[:0]
+        count = len(told) // 4 if self.variant.encoder else len(told)
+        prior = torch.randn(count, self.extent.latent, device=self.device)
+        if not self.variant.encoder:
+            return prior, told, told
+        some = slice(count, 2 * count)
+        asked, wanted = self.conditions.changed(told[some], labels[some])
+        return torch.cat([prior, codes[some]]), torch.cat([told[:count], asked]), torch.cat([told[:count], wanted])
+
+    def _ask_classifier(
+        self, photos: Tensor, given_back: Tensor, made: Tensor, labels: Tensor, wanted: Tensor, losses: dict[str, Tensor]
+    ) -> None:
+        """Lines 12 to 14 as far as C goes, and the frozen features beside it."""
+        real, answer, found, said = self._looked("classifier", photos, torch.cat([given_back, made]))
+        count = len(given_back)
+        if count:
+            losses["maps_C"] = LAMBDA_MAPS * _apart(real, [each[:count] for each in found])
+            losses["perceptual"] = LAMBDA_PERCEPTUAL * self._perceptual(given_back, photos)
+        if not len(made):
+            return
+        named = self.conditions.loss(said["logits"][count:], wanted)
+        if self.variant.matching:
+            losses["GC"] = LAMBDA_GC * self._centres_apart(answer["feature"], said["feature"][count:], labels, wanted)
+            losses["said"] = LAMBDA_SAID * named
+        else:
+            losses["GC"] = named
+
+    def _ask_critic(self, photos: Tensor, given_back: Tensor, made: Tensor, losses: dict[str, Tensor]) -> None:
+        """Lines 10, 11 and 14 as far as D goes."""
+        real, _, found, said = self._looked("critic", *_translated(photos, given_back, made))
+        count = len(given_back)
+        if count:
+            losses["maps_D"] = LAMBDA_MAPS * _apart(real, [each[:count] for each in found])
+        if self.variant.matching:
+            pairs = zip(self.means, real, found, strict=True)
+            losses["GD"] = LAMBDA_GD * sum(mean.distance(r.mean(0), m[count:].mean(0)) for mean, r, m in pairs)
+        else:
+            losses["GD"] = logistic([said["logits"][count:]], 1)
+
+    def _looked(self, name: str, photos: Tensor, drawn: Tensor) -> tuple[list[Tensor], Any, list[Tensor], Any]:
+        """What D or C, fixed, says of photos and of drawn pictures: its maps and its answers.
+
+        Their norms use what they have learnt: those of a batch would hide what tells drawn pictures from photos on average.
+        """
+        network = self.networks[name]
+        with fixed(network, learns=False):
+            with torch.no_grad():
+                real, answer = network.look(photos)
+            found, said = network.look(drawn)
+        return [each.float() for each in real], answer, [each.float() for each in found], said
+
+    @property
+    def means(self) -> list[Centres]:
+        """Of D's maps, layer by layer."""
+        return [unwrap(network) for name, network in self.networks.items() if name.startswith("means")]
+
+    def _centres_apart(self, real: Tensor, made: Tensor, labels: Tensor, wanted: Tensor) -> Tensor:
+        """L_GC (eq. 4) of features of photos and of made pictures, and what they show."""
+        members = [self.conditions.groups(each) for each in (labels, wanted)]
+        seen = (torch.stack([each.sum(0) for each in members]) > 0.5).all(0).float()
+        centres = [centres_of(*each) for each in zip((real.float(), made.float()), members, strict=True)]
+        return unwrap(self.networks["groups"]).distance(*centres, seen)
+
+    def _perceptual(self, given_back: Tensor, photos: Tensor) -> Tensor:
+        """Of every fourth picture, on frozen ImageNet features: eq. 6 with a third network."""
+        with torch.no_grad():
+            wanted = self.trunk(photos[::4])[:PERCEPTUAL]
+        return perceptual_distance(self.trunk(given_back[::4])[:PERCEPTUAL], wanted)
+
+    def _criticise(self, photos: Tensor, drawn: Tensor) -> Tensor:
+        """Lines 9 and 16: a step of D."""
+        answers = self.networks["critic"](diff_augment(torch.cat([photos, drawn]), "translation"))["logits"]
+        loss = logistic([answers[: len(photos)]], 1) + logistic([answers[len(photos) :]], -1)
+        self._follow({"D": loss}, "critic")
+        return loss
+
+    def _follow(self, losses: dict[str, Tensor], *names: str) -> None:
+        """A step of the named networks down the sum of the losses."""
+        for name in names:
+            self.optimisers[name].zero_grad()
+        self.fabric.backward(torch.stack(list(losses.values())).sum())
+        for name in names:
+            self.optimisers[name].step()
+
+    def _photos(self) -> tuple[Tensor, Tensor]:
+        """Photos, half of them mirrored, and their labels."""
+        chosen = torch.randint(len(self.images_of), (self.images_per_step,), generator=self.generator, device=self.device)
+        images = to_unit(self.images_of[chosen])
+        mirrored = torch.rand(len(chosen), 1, 1, 1, generator=self.generator, device=self.device) < 0.5
+        images = torch.where(mirrored, images.flip(3), images).contiguous(memory_format=torch.channels_last)
+        return images, self.labels_of[chosen]
+
+    # --- what comes of it -----------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Takes the statistics of the averages' norms anew, of photos and of what is drawn from them and from the prior."""
+        encoder, generator, classifier = (self.ema[name] for name in ("encoder", "generator", "classifier"))
+        order = torch.randperm(len(self.images_of), generator=self.generator, device=self.device)[: 20 * BATCH]
+        with renewed(encoder), renewed(classifier), self.fabric.autocast():
+            for chosen in order.split(BATCH):
+                photos = to_unit(self.images_of[chosen])
+                classifier(photos)
+                encoder(photos, self.labels_of[chosen])
+        with renewed(generator), self.fabric.autocast():
+            for chosen in order.split(BATCH):
+                labels = self.labels_of[chosen]
+                codes = encoder(to_unit(self.images_of[chosen]), labels)["mean"].float()
+                generator(torch.cat([codes, torch.randn_like(codes)]), labels.repeat(2, 1))
+
+    @torch.no_grad()
+    def samples(self, count: int) -> Tensor:
+        """New pictures of the settled average, (count, 3, S, S), with conditions as often as among the photos."""
+        chosen = torch.randint(len(self.images_of), (count,), generator=self.generator, device=self.device)
+        latents = torch.randn(count, self.extent.latent, generator=self.generator, device=self.device)
+        return self.drawn(latents, self.labels_of[chosen])
+
+    @torch.no_grad()
+    def drawn(self, latents: Tensor, conditions: Tensor) -> Tensor:
+        """What the average draws of latents (N, Z) and conditions (N, K): (N, 3, S, S)."""
+        parts = zip(latents.split(BATCH), conditions.split(BATCH), strict=True)
+        return torch.cat([self.ema["generator"](*part).float() for part in parts])
+
+    @torch.no_grad()
+    def found(self, photos: Tensor) -> tuple[Tensor, Tensor]:
+        """Of photos (N, 3, S, S) nobody named: codes (N, Z), and C's answers (N, K), from which their conditions come."""
+        codes, answers = [], []
+        for some in photos.split(BATCH):
+            answers.append(self.ema["classifier"](some)["logits"].float())
+            codes.append(self.ema["encoder"](some, self.conditions.guess(answers[-1]))["mean"])
+        return torch.cat(codes), torch.cat(answers)
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, Any]:
+        """KID x 1000 of new pictures to part 9 on ImageNet features with the photos' own, how near E and G come to part 9 without
+        being told what it shows, and how often C is right there."""
+        self.settle()
+        photos = to_unit(self.held_out.images).to(self.device)
+        wanted = pooled(self.trunk, photos[evenly(len(photos), MEASURED)])
+        order = torch.randperm(len(self.images_of), generator=self.generator, device=self.device)[:MEASURED]
+        codes, answers = self.found(photos)
+        errors = (self.drawn(codes, self.conditions.guess(answers)) - photos).square().mean((1, 2, 3)) / 4
+        return {
+            "kid_imagenet": round(1000 * kid(pooled(self.trunk, self.samples(MEASURED)), wanted)[0], 2),
+            "kid_imagenet_floor": round(1000 * kid(pooled(self.trunk, to_unit(self.images_of[order])), wanted)[0], 2),
+            "psnr": round(float(-10 * errors.log10().mean()), 2),
+            "accuracy": round(float(self.conditions.right(answers, self.held_out.labels.to(self.device)).mean()), 3),
+        }
+
+    @torch.no_grad()
+    def grid(self) -> Image.Image:
+        """New pictures; held-out photos above what E and G make of them, whole, then with a hole; then with other conditions."""
+        self.settle()
+        photos = to_unit(self.held_out.images[evenly(len(self.held_out.images), 12)]).to(self.device)
+        codes, answers = self.found(photos)
+        condition = self.conditions.guess(answers)
+        holed = photos.clone()
+        quarter = self.size * 3 // 10
+        holed[:, :, quarter:-quarter, quarter:-quarter] = 0
+        filled = self.drawn(self.found(holed)[0], condition)
+        others = [self.drawn(codes, other) for other in self.conditions.shown(condition)]
+        return tile([*self.samples(24).split(12), photos, self.drawn(codes, condition), filled, *others])
+
+    def export(self, measures: dict[str, Any]) -> None:
+        """The three parts, as ``evaluate`` left them."""
+        training = {"recipe": self.name, "images": self.images, "pictures": len(self.images_of)}
+        training["data"] = ", ".join(PACKS) if self.domain == "faces" else f"{self.domain}128"
+        parts = {
+            "generator": (self.name, "draw"),
+            "encoder": (f"cvaegan-encoder-{self.domain}-{self.size}", "describe"),
+            "classifier": (f"cvaegan-classifier-{self.domain}-{self.size}", "recognise"),
+        }
+        for name, (card_id, task) in parts.items():
+            write_checkpoint(
+                self.settings.out / "export",
+                card_id=card_id,
+                family="cvaegan",
+                task=task,
+                tensors=self.ema[name].state_dict(),
+                resolution=self.size,
+                frame="head" if self.domain == "faces" else "",
+                domains=(self.extent.domain,),
+                config=self.configs[name] | {"part": name},
+                labels=self.conditions.names,
+                measures=measures,
+                training=training,
+                study=FAR_WORDS if name != "classifier" and measures["kid_imagenet"] > FAR else None,
+            )
+
+
+def _translated(photos: Tensor, given_back: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+    """Moved photos and, after each other, the two kinds of drawn pictures; a picture given back moves with its photo."""
+    if not len(given_back):
+        return diff_augment(photos, "translation"), diff_augment(made, "translation")
+    photos, given_back = diff_augment(torch.cat([photos, given_back], 1), "translation").chunk(2, 1)
+    return photos, torch.cat([given_back, diff_augment(made, "translation")])
+
+
+def _apart(real: list[Tensor], found: list[Tensor]) -> Tensor:
+    """A part of L_G (eq. 6): half the mean squared distance of maps, summed over the layers."""
+    return 0.5 * sum(F.mse_loss(*pair) for pair in zip(found, real, strict=True))
+
+
+def _start_smooth(generator: Generator) -> None:
+    """Transposed convolutions begin as bilinear enlargement of mixed channels: from random ones a lattice stays for long."""
+    enlarge = torch.tensor([0.25, 0.75, 0.75, 0.25])
+    for layer in generator.draw.layers:
+        mixing = torch.randn(layer.in_channels, layer.out_channels, 1, 1) * layer.in_channels**-0.5
+        nn.init.normal_(layer.weight, std=0.02).data.add_(mixing * enlarge.outer(enlarge))
