@@ -445,10 +445,8 @@ def _on_head(known: Found, change: np.ndarray) -> np.ndarray:
 
 
 def _judged(engine: Engine, rgb: np.ndarray, head: np.ndarray, known: Found) -> dict[str, float]:
-    """The attribute judge's probabilities for the face of a photo (H, W, 3) whose ``head`` is (S, S, 3); none without it."""
-    if not (cards := engine.registry.list_models(EYE)):
-        return {}
-    (card,) = cards
+    """The attribute judge's probabilities for the face of a photo (H, W, 3) whose ``head`` is (S, S, 3)."""
+    card = engine.registry.card(EYE)
     # Without eyes the middle of the photo was taken for the head.
     middle = head, np.array(HUMAN_FRAMES["head"]) * len(head) / FRAME_SIZE
     portrait = align(*(middle if known.eyes is None else (rgb, np.asarray(known.eyes))), card.frame, card.resolution).image
