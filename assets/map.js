@@ -3,7 +3,7 @@
 imaginarium.dots = (root, { watch, props }) => watch("value", () => imaginarium.mapped(props.value));
 
 imaginarium.around = (root, { trigger, watch, props }) => {
-  const { make, link, quiet, icon, narrow, bare, describe, currentItem, recipeDetails, setPicture, showRun } = imaginarium;
+  const { make, link, quiet, icon, narrow, bare, tell, account, describe, currentItem, setPicture, showRun } = imaginarium;
   const EMPTY = { here: null, neighbours: [], samples: [], done: 0, total: 0, message: "", busy: false, run: 0 };
   const MAPS = { pca: ["PCA", "The two directions in which the codes differ most"], tsne: ["t-SNE", "What is near stays near; distances mean little"] };
   const AGAIN_MS = 1500; // between two questions whether a map is ready
@@ -148,16 +148,11 @@ imaginarium.around = (root, { trigger, watch, props }) => {
 
   // ---------------------------------------------------------------- what is told of it
 
-  const line = ({ text, figure, good }) => make("li", { className: good ? "good" : "poor" }, make("span", {}, make("span", { textContent: text }),
-    figure ? make("span", { className: "hint", textContent: ` ${figure}` }) : ""));
-
-  imaginarium.aroundTale = () => {
+  tell(root, () => {
     if (!value.here) return [make("p", { textContent: "Codes of training pictures, on a map. Go where you like: nothing that is shown is a training picture." })];
     return [make("h3", { textContent: value.here.title }), make("p", { textContent: value.here.words }),
-      make("h3", { textContent: "New ones" }), make("ul", { className: "words" }, ...(value.novelty || []).map(line)),
-      value.study && make("p", { className: "study" }, make("span", { className: "badge", textContent: "study" }), ` ${value.study}`),
-      value.recipe && recipeDetails({ recipe: value.recipe })].filter(Boolean);
-  };
+      ...account({ title: "New ones", words: value.novelty, study: value.study, recipe: value.recipe })];
+  });
 
   // ---------------------------------------------------------------- the whole
 

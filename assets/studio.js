@@ -291,6 +291,25 @@ window.imaginarium = (() => {
     draw();
   }
 
+  // Questions that a canvas asks while something moves. One is under way at a time; where it has been meanwhile is never asked, the
+  // last place always is. ``send(name)`` asks; an answer that got lost is not waited for longer than ``LOST_MS``.
+  const LOST_MS = 4000;
+
+  function oneAtATime(send) {
+    let waits = 0, asked = "";
+    return {
+      ask(name) {
+        if (performance.now() < waits || name === asked) return;
+        [waits, asked] = [performance.now() + LOST_MS, name];
+        send(name);
+      },
+      answered(wanted) {
+        waits = 0;
+        if (wanted !== asked) this.ask(wanted);
+      },
+    };
+  }
+
   // How far a canvas's run is. Each run has a number of its own, by which the end of one is told from the start of another.
   function showRun(words, bar, value) {
     words.textContent = value.message;
@@ -543,15 +562,27 @@ window.imaginarium = (() => {
   function describe(item, value) {
     const root = byId("inspector-body");
     if (!root || (value && item)) return;
-    const pane = document.querySelector(".tab-pane.on"), tale = pane && tales.get(pane.id);
-    const general = () => [...(tale ? tale() : sheetDetails()), bareSwitch()];
+    const told = tales.find(([canvas]) => canvas.offsetParent);
+    const general = () => [...(told ? told[1]() : sheetDetails()), bareSwitch()];
     root.replaceChildren(...(item && !narrow() ? itemDetails(item) : general())); // on a phone the viewer tells them
   }
 
   const sheetDetails = () => [
     make("p", { textContent: "Click a picture to see it large, with what the judges say about it." }),
     make("p", { className: "hint", textContent: "Press ? for all keys." })];
-  const tales = new Map(); // by a pane's id: what the inspector tells while no picture is looked at, else the lines above
+  const tales = []; // of canvases: what the inspector tells while one is in sight and no picture is looked at, else the lines above
+  const tell = (canvas, tale) => tales.push([canvas, tale]);
+
+  const line = ({ text, figure, good }) => make("li", { className: good ? "good" : "poor" }, make("span", {}, make("span", { textContent: text }),
+    figure ? make("span", { className: "hint", textContent: ` ${figure}` }) : ""));
+
+  // What is said of what a canvas shows: sentences with their figures, why the network is weak, the recipe.
+  function account({ title, words, study, recipe }) {
+    return [make("h3", { textContent: title }), make("ul", { className: "words" }, ...(words || []).map(line)), study && studyNote(study),
+      recipe && recipeDetails({ recipe })].filter(Boolean);
+  }
+
+  const studyNote = (study) => make("p", { className: "study" }, make("span", { className: "badge", textContent: "study" }), ` ${study}`);
 
   function itemDetails(item) {
     const facts = make("dl", {}, ...(item.facts || []).flatMap(([name, text]) =>
@@ -561,7 +592,7 @@ window.imaginarium = (() => {
       item.note && make("p", { className: "note error", textContent: item.note.text }),
       make("ul", { className: "words" }, ...(item.words || []).map((word) =>
         make("li", { textContent: word.text, title: word.figure || "", className: word.good ? "good" : "poor" }))),
-      item.study && make("p", { className: "study" }, make("span", { className: "badge", textContent: "study" }), ` ${item.study}`),
+      item.study && studyNote(item.study),
       isKept(item) && tagList(item),
       facts,
       make("button", { type: "button", className: "quiet wide", textContent: "Download PNG", onclick: () => take(item) }),
@@ -852,6 +883,7 @@ window.imaginarium = (() => {
 
   const KEYS = [["Enter", "Make"], ["Esc", "Stop, or back to all pictures"], ["← →", "Previous and next picture"], ["B", "Back to the dream before"],
     ["Z", "Undo what was done in the gallery"], ["Shift Z", "Do it again"], ["F", "Mark as a favourite"],
+    ["[ ]", "A smaller or larger brush"], ["P E R", "Paint, erase, rectangle"], ["Ctrl Z", "Take the last stroke back"],
     ["Shift F", "The picture in full screen"], ["D", "Download the picture"], ["Del", "Move to the trash"], ["?", "All keys"]];
 
   const star = (item) => (item && item.star ? item.star.click() : favourite([item]));
@@ -921,5 +953,6 @@ window.imaginarium = (() => {
   }
   listen();
 
-  return { source, stage, strip, courier, facts, arrival, make, link, quiet, icon, narrow, bare, tales, describe, currentItem, recipeDetails, studyBadge, setPicture, showRun };
+  return { source, stage, strip, courier, facts, arrival, make, link, quiet, icon, narrow, bare, say, tell, account, line, studyNote, describe, currentItem,
+    recipeDetails, studyBadge, setPicture, showRun, comparison, openViewer, oneAtATime };
 })();

@@ -1,13 +1,13 @@
 // The canvas of the Manifold tab: the faces that were found, one picture of the walk large with its slider, the rows below,
 // and of four faces the square between them. The slider and the square answer from sprites, without asking the server; of a point
 // of the square the very picture then comes from the networks.
-imaginarium.point = (root, { watch, props }) => watch("value", () => imaginarium.looked(props.value));
+imaginarium.point = (root, { watch, props }) => watch("value", () => imaginarium.looked.get(root.closest(".tab-pane").id)(props.value));
+imaginarium.looked = new Map(); // by a pane's id: who waits for the picture of a point
 
 imaginarium.walk = (root, { trigger, watch, props }) => {
-  const { make, link, quiet, icon, narrow, bare, tales, describe, currentItem, recipeDetails, studyBadge, setPicture, showRun } = imaginarium;
+  const { make, link, quiet, icon, narrow, bare, tell, line, studyNote, oneAtATime, describe, currentItem, recipeDetails, studyBadge, setPicture, showRun } = imaginarium;
   const EMPTY = { faces: [], rows: [], columns: 0, film: null, array: null, done: 0, total: 0, message: "", busy: false, run: 0 };
   const FRAME_MS = 50, PAUSE = 10; // as the films are made: 20 a second, the ends held
-  const LOST_MS = 4000; // after which an answer is no longer waited for
 
   const words = make("p", { className: "stage-words", role: "status", ariaLive: "polite" });
   const bar = make("progress", { max: 1, value: 0 });
@@ -130,27 +130,21 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
     pen.globalCompositeOperation = "source-over";
   }
 
-  // The very picture of a point. One question is under way at a time; where the point has been meanwhile is never asked.
-  let exact = { name: "", image: null }, waits = 0;
+  // The very picture of a point.
+  let exact = { name: "", image: null };
   const pointName = () => JSON.stringify([value.run, at.row, at.point]);
+  const question = oneAtATime((name) => trigger("look", { ...named(), name }));
+  const ask = () => { if (at.point && exact.name !== pointName()) question.ask(pointName()); };
 
-  function ask() {
-    if (!at.point || exact.name === pointName() || performance.now() < waits) return;
-    waits = performance.now() + LOST_MS;
-    trigger("look", { ...named(), name: pointName() });
-  }
-
-  imaginarium.looked = async ({ name, src }) => {
+  imaginarium.looked.set(root.closest(".tab-pane").id, async ({ name, src }) => {
     if (src) {
       const image = make("img", { src });
       await image.decode();
       exact = { name, image };
     }
-    waits = 0;
-    if (!at.point) return;
-    show();
-    if (name !== pointName()) ask();
-  };
+    question.answered(at.point ? pointName() : name);
+    if (at.point) show();
+  });
 
   function showPoint() {
     const { across, down } = at.point, ready = exact.name === pointName();
@@ -266,17 +260,14 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
 
   // ---------------------------------------------------------------- what is told of it
 
-  const line = ({ text, figure, good }) => make("li", { className: good ? "good" : "poor" }, make("span", {}, make("span", { textContent: text }),
-    figure ? make("span", { className: "hint", textContent: ` ${figure}` }) : ""));
-
   function tale() {
     if (!value.faces.length) return [make("p", { textContent: "Put two to four faces on the left: the walk leads from the first to the last." })];
     const parts = value.faces.filter((face) => face.facts).flatMap((face) => [make("h3", { textContent: face.name }),
-      make("ul", { className: "words" }, ...face.facts.map(line)),
-      face.study && make("p", { className: "study" }, make("span", { className: "badge", textContent: "study" }), ` ${face.study}`)]);
+      make("ul", { className: "words" }, ...face.facts.map(line))]);
+    const study = value.faces.map((face) => face.study).find(Boolean); // they are all of one generator
     const walked = value.words ? [make("h3", { textContent: "The walk" }), make("ul", { className: "words" }, ...value.words.map(line))] : [];
     const recipe = value.recipe ? [recipeDetails({ recipe: value.recipe })] : [];
-    return [...parts, ...walked, ...recipe].filter(Boolean);
+    return [...parts, ...walked, study && studyNote(study), ...recipe].filter(Boolean);
   }
 
   // ---------------------------------------------------------------- the whole
@@ -309,8 +300,7 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
     } else show();
     if (root.offsetParent) describe(currentItem(), value);
   }
-  const pane = root.closest(".tab-pane");
-  if (pane) tales.set(pane.id, () => (root.offsetParent ? tale() : imaginarium.aroundTale()));
+  tell(root, tale);
   watch("value", draw);
   draw();
 };

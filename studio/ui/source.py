@@ -340,14 +340,20 @@ def _clicked_eyes(eyes: Any, size: tuple[int, int]) -> tuple[tuple[float, float]
     return (ax * width, ay * height), (bx * width, by * height)
 
 
-def _photo_row(slot: Slot) -> dict[str, Any]:
-    faces = slot.faces or ()
+def pictures_of(slot: Slot) -> dict[str, Any]:
+    """The photo for looking at: ``src`` large, ``thumb`` small."""
     if not slot.pictures:
         rgb = slot.photo().rgb
         slot.pictures = {
             "src": served(preview(rgb, CHOOSER_SIDE), f"{slot.name}.jpg"),
             "thumb": served(preview(rgb, THUMB_SIDE), f"{slot.name}-small.jpg"),
         }
+    return slot.pictures
+
+
+def _photo_row(slot: Slot) -> dict[str, Any]:
+    faces = slot.faces or ()
+    pictures_of(slot)
     if faces and "faces" not in slot.pictures:
         slot.pictures["faces"] = [served(to_png(face.thumbnail), f"face-{face.index + 1}.png") for face in faces]
     width, height = slot.size

@@ -34,9 +34,7 @@ def stand_in_store(folder: Path, animals: tuple[str, ...] = PAPER_ANIMALS, on_hu
     ``on_hub``: the animals' cards say that they are in ``HUB_REPO``, too.
     """
     registry = Registry(folder / "index.json")
-    card = default_registry().card(LANDMARKS)
-    shutil.copy(PRETRAINED / card.file, folder)
-    registry.add(card)
+    _copy(registry, folder, LANDMARKS)
     for seed, animal in enumerate(animals):
         name = f"cyclegan-{animal.replace('_', '-')}-64"
         study = "It was never trained." if animal == "spider" else None
@@ -59,9 +57,7 @@ def add_generators(store: CheckpointStore) -> None:
     config = {"part": "encoder", "resolution": 64, "latent": 16, "width": 8}
     card = Card("stylegan-encoder-64", "stylegan", "encode", 64, "encoder.safetensors", "", 0, "none", ("face",), "head", config)
     registry.add(_untrained(card, folder, 1))
-    card = default_registry().card("judge-attributes")  # guides the search for a photo
-    shutil.copy(PRETRAINED / card.file, folder)
-    registry.add(card)
+    _copy(registry, folder, "judge-attributes")  # guides the search for a photo
     base, domains = registry.card("dcgan-64"), ("face", "lion")
     card = replace(base, id="k-dcgan-lion-64", file="k-dcgan-lion.safetensors", domains=domains, config={"width": 4, "rank": 2})
     card = replace(card, base={"id": base.id, "sha256": base.sha256}, study="It has never seen a lion.")
@@ -69,6 +65,7 @@ def add_generators(store: CheckpointStore) -> None:
     difference = {name: torch.randn_like(tensor) for name, tensor in adapter_state(build(card).state_dict()).items()}
     registry.add(_written(card, folder, difference))
     _add_bank(registry, folder)
+    _add_morphers(registry, folder)
     registry.save()
 
 
@@ -85,6 +82,29 @@ def _add_bank(registry: Registry, folder: Path) -> None:
         config = {"part": part, "latent": size, **more}
         card = Card(name, "xgan", task, 64, f"{name}.safetensors", "", 0, "none", ("face",), "head", config)
         registry.add(_written(card, folder, bank) if part == "codes" else _untrained(card, folder, 1))
+
+
+def _add_morphers(registry: Registry, folder: Path) -> None:
+    """Untrained CVAE-GANs of faces and flowers, and the judge that guides the search for a flower."""
+    _copy(registry, folder, "judge-animal")
+    attributes = default_registry().card("judge-attributes").labels
+    parts = {"": ("generator", "draw"), "encoder-": ("encoder", "describe"), "classifier-": ("classifier", "recognise")}
+    for domain, one, labels in (("faces", "face", attributes), ("flowers", "flower", ("common_daisy", "tulip", "wild_rose"))):
+        for infix, (part, task) in parts.items():
+            name, frame = f"cvaegan-{infix}{domain}-64", "head" if one == "face" else ""
+            config = {"part": part, "conditions": len(labels), "width": 4}
+            config |= {} if part == "classifier" else {"latent": 16}
+            card = Card(name, "cvaegan", task, 64, f"{name}.safetensors", "", 0, "none", (one,), frame, config, labels)
+            torch.manual_seed(1)
+            loud = {key: 4 * tensor if tensor.dim() == 4 else tensor for key, tensor in build(card).state_dict().items()}
+            registry.add(_written(card, folder, loud))  # untrained kernels are so small that all pictures would be grey
+
+
+def _copy(registry: Registry, folder: Path, card_id: str) -> None:
+    """A network of the studio's own."""
+    card = default_registry().card(card_id)
+    shutil.copy(PRETRAINED / card.file, folder)
+    registry.add(card)
 
 
 def _untrained(card: Card, folder: Path, seed: int) -> Card:

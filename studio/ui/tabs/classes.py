@@ -1,0 +1,317 @@
+"""The Morph tab's part for flowers and birds: new pictures of a kind that one chooses, or of two kinds at once."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from studio.core.checkpoints import CheckpointError
+from studio.core.gallery import GalleryError
+from studio.core.images import to_png
+from studio.core.recipe import Recipe
+from studio.ui.delivery import missing_networks
+from studio.ui.parts import EMPTY_SHEET, buttons, capital, drawn, note_text, pretty, problem_text, progress, served
+from studio.ui.session import Backstage, Desk
+from studio.ui.strip import QUIET, strip_value, take_away
+from studio.ui.tabs.morph_canvas import NO_NETWORKS, SEEDS, Run, domain_radio, domains, told
+
+if TYPE_CHECKING:
+    from studio.core.engine import Engine
+    from studio.pipelines.morph import ClassRequest, MixRequest, Sample, SamplesResult
+    from studio.ui.shell import Shell
+
+# The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
+
+COUNT, MOST = 8, 16
+MAKING = 6  # outputs of making
+NOTHING = ""  # is mixed in
+INVITATION = "Choose what should grow or fly, then press Make."
+NO_CLASSES = "There are no networks for flowers or birds here yet: bring them with `python -m studio pull`, and start again."
+
+
+@dataclass
+class Field(Run):
+    """One visitor's flowers and birds: ``sheet_png`` is the last sheet, ``wanted`` what a restored recipe asks for until it is
+    made."""
+
+    sheet_png: bytes | None = None
+    wanted: ClassRequest | MixRequest | None = None
+
+    def __post_init__(self) -> None:
+        self.value = {**EMPTY_SHEET, "message": INVITATION}
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The widgets, in the order in which handlers take them."""
+
+    domain: gr.Radio
+    label: gr.Dropdown
+    count: gr.Slider
+    seed: gr.Number
+    other: gr.Dropdown
+    share: gr.Slider
+
+    def all(self) -> list[Any]:
+        return [self.domain, self.label, self.count, self.seed, self.other, self.share]
+
+
+class Classes:
+    """The part of the Morph tab that needs no photo."""
+
+    name = "classes"
+    verbs = ("classes", "mix")
+
+    def __init__(self, backstage: Backstage):
+        self._backstage = backstage
+
+    # -- the page -------------------------------------------------------------------------------------------------------
+
+    def build(self, shell: Shell) -> None:
+        """Lays it out inside the tab's pane and connects it."""
+        with gr.Column(elem_classes=["side", "in-classes"]):
+            controls, dice = self._build_controls()
+            with gr.Column(elem_classes="actions"):
+                problem = gr.HTML("", elem_id="classes-note", apply_default_css=False)
+                with gr.Row(elem_classes="action-row"):
+                    make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="classes-make")
+                    stop = gr.Button("Stop", elem_classes="stop-button", elem_id="classes-stop", interactive=False)
+        with gr.Column(elem_classes=["canvas", "in-classes"]):
+            stage = drawn("stage", "class-stage", "export")
+        self.controls = controls
+        self.outputs = [stage, *controls.all(), problem]
+        self.making = [shell.desk, stage, shell.strip, problem, make, stop]
+        desk, running = shell.desk, {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
+        given = [desk, *controls.all()]
+        gr.on([make.click, controls.seed.submit], self.make, given, self.making, **running)
+        dice.click(lambda: secrets.randbelow(SEEDS), None, controls.seed, **QUIET)
+        controls.domain.input(self._kinds, [controls.domain], [controls.label, controls.other], **QUIET)
+        stop.click(_stop, [desk], [desk, stop], **QUIET)
+        stage.export(self._export, [desk], [desk, shell.courier], **QUIET)
+
+    def _build_controls(self) -> tuple[Controls, gr.Button]:
+        domain = gr.Radio([], label="What", elem_id="class-domain", elem_classes=["chips", "titled"])
+        label = gr.Dropdown([], label="Which", elem_id="class-label", elem_classes=["titled", "choice"])
+        count = gr.Slider(1, MOST, COUNT, step=1, label="How many", elem_id="class-count", elem_classes="dial", buttons=["reset"])
+        with gr.Row(elem_classes="seed-row"):
+            seed = gr.Number(
+                0, label="Seed", info="the same seed, the same pictures", precision=0, minimum=0, min_width=0,
+                elem_id="class-seed", elem_classes="titled",
+            )  # fmt: skip
+            dice = gr.Button("⚄", elem_classes="dice", elem_id="class-dice", min_width=0)
+        with gr.Accordion("Mix two kinds", open=False, elem_classes="more"):
+            other = gr.Dropdown([], label="Mixed with", elem_id="class-other", elem_classes=["titled", "choice"])
+            share = gr.Slider(
+                0, 1, 0.5, step=0.05, label="How much of it", info="0 is the first kind alone, 1 the second",
+                elem_id="class-share", elem_classes="dial", buttons=["reset"],
+            )  # fmt: skip
+        return Controls(domain, label, count, seed, other, share), dice
+
+    def open(self, desk: Desk) -> tuple[Any, ...]:
+        """What a visitor finds, one value per output."""
+        there = self._domains()
+        if not there:
+            _room(desk).value["message"] = NO_CLASSES if domains(self._backstage) else NO_NETWORKS
+            return (_room(desk).value, *self.skip()[1:])
+        return _room(desk).value, domain_radio(there), *self._with_other(there[0], gr.skip(), gr.skip()), ""
+
+    def _with_other(self, domain: str, count: Any, seed: Any) -> tuple[Any, ...]:
+        """The widgets after the domain."""
+        label, other = self._kinds(domain)
+        return label, count, seed, other, gr.skip()
+
+    def skip(self) -> tuple[Any, ...]:
+        """All outputs as they are."""
+        return (gr.skip(),) * len(self.outputs)
+
+    def turn_to(self, desk: Desk) -> tuple[Any, ...]:
+        """The visitor comes here; one value per output."""
+        return (_room(desk).value, *self.skip()[1:])
+
+    @staticmethod
+    def nothing() -> tuple[Any, ...]:
+        """All outputs of making as they are."""
+        return (gr.skip(),) * MAKING
+
+    def _domains(self) -> list[str]:
+        """Flowers and birds, as far as there are networks; faces have attributes, and people's names are numbers."""
+        return [name for name in domains(self._backstage) if name in ("flowers", "birds")]
+
+    def _kinds(self, domain: str, label: str = "", other: str = NOTHING) -> tuple[Any, Any]:
+        """The names of what there is, for both lists, and what is chosen in them."""
+        from studio.pipelines.conditioned import label_words, networks_of
+
+        named = sorted((capital(label_words(label)), label) for label in networks_of(self._backstage.registry, domain).labels)
+        first = gr.Dropdown(choices=named, value=label or named[0][1])
+        return first, gr.Dropdown(choices=[("Nothing", NOTHING), *named], value=other)
+
+    def restore(self, desk: Desk, recipe: Recipe) -> tuple[Any, ...]:
+        """Everything as the recipe says, one value per output; Make then gives the same pixels."""
+        from studio.pipelines.morph import MixRequest, request_from_recipe
+
+        try:
+            request = request_from_recipe(recipe, [])
+            if len(_names(request)) > 2:
+                raise ValueError("This mix has three kinds: make it again with `python -m studio again`.")
+        except ValueError as error:
+            return (*self.skip()[:-1], problem_text(str(error)))
+        if request.domain not in self._domains():
+            return (*self.skip()[:-1], problem_text(f"There are no networks for {request.domain} here yet: pull them first."))
+        desk.wanted = recipe
+        names = _names(request)
+        weights = (request.weights or (1.0,) * len(names)) if isinstance(request, MixRequest) else (1.0,)
+        share = weights[-1] / sum(weights) if len(names) == 2 else 0.5
+        label, other = self._kinds(request.domain, *names)
+        trouble = missing_networks(self._backstage, recipe)
+        words = problem_text(trouble) if trouble else note_text("The settings are restored: press Make to make it again.")
+        return gr.skip(), request.domain, label, request.count, request.seed, other, share, words
+
+    # -- making ---------------------------------------------------------------------------------------------------------
+
+    def first(self, desk: Desk, *given: Any) -> Iterator[tuple[Any, ...]]:
+        """Whoever comes here for the first time sees something at once."""
+        if _room(desk).run or desk.wanted or not self._domains():
+            yield self.nothing()
+        else:
+            yield from self.make(desk, *given)
+
+    def make(self, desk: Desk, *given: Any) -> Iterator[tuple[Any, ...]]:
+        """New pictures, one after the other; each is kept."""
+        room = _room(desk)
+        try:
+            if not self._domains():
+                raise ValueError(NO_CLASSES)
+            engine = self._backstage.engine()
+            yield from self._fill(desk, engine, _request(*given))
+        except (ValueError, GalleryError, CheckpointError, RuntimeError) as error:
+            room.settle("Not finished.")
+            yield desk, room.value, gr.skip(), problem_text(str(error)), *buttons(busy=False)
+
+    def _fill(self, desk: Desk, engine: Engine, request: ClassRequest | MixRequest) -> Iterator[tuple[Any, ...]]:
+        from studio.pipelines.morph import ClassRequest, Sample, SamplesResult, draw_class, mix
+        from studio.pipelines.parts import Progress
+
+        room = _room(desk)
+        run, verb = room.begin(), draw_class if isinstance(request, ClassRequest) else mix
+        steps = verb(engine, request)
+        room.sheet_png, room.value = None, _new_sheet(room, request)
+        yield desk, room.value, gr.skip(), "", *buttons(busy=True)
+        with closing(steps):
+            for step in steps:
+                if not room.goes_on(run):
+                    break
+                strip = gr.skip()
+                if isinstance(step, SamplesResult):
+                    room.sheet_png = to_png(step.sheet, step.recipe)
+                    self._finish(room, step)
+                elif isinstance(step, Sample):
+                    strip = self._keep(desk, request, step)
+                elif isinstance(step, Progress):
+                    room.value |= progress(step)
+                yield desk, room.value, strip, "", gr.skip(), gr.skip()
+        if room.run == run:
+            made = len(room.value["items"])
+            room.settle(f"Stopped after {made}; what was made is kept." if room.stopped else _summary(request))
+            yield desk, room.value, gr.skip(), "", *buttons(busy=False)
+
+    @staticmethod
+    def _finish(room: Field, result: SamplesResult) -> None:
+        room.value |= {"sheet": True, "zip": len(result.samples) > 1}
+        room.value["items"] = {key: {**item, "study": result.study} for key, item in room.value["items"].items()}
+
+    def _keep(self, desk: Desk, request: ClassRequest | MixRequest, sample: Sample) -> dict[str, Any]:
+        """Keeps a picture and shows it. Returns the strip's new value."""
+        room, gallery = _room(desk), self._backstage.gallery(desk)
+        title, words = f"{_title(request)} {request.seed}.{sample.index + 1}", _words(sample)
+        kept = gallery.add(sample.image, sample.recipe, (), title, {"words": words, "study": None, "animal": "drawn"})
+        file, key = served(gallery.png(kept.id), f"{title}.png"), f"drawn/{sample.index}"
+        item = {
+            "id": kept.id, "key": key, "run": room.run, "title": title, "src": file, "file": file, "before": None,
+            "short": _short(sample), "words": words, "study": None, "animal": "drawn",
+            "facts": describe(sample.recipe), "recipe": pretty(sample.recipe),
+        }  # fmt: skip
+        room.value["items"] = {**room.value["items"], key: item}
+        return strip_value(self._backstage, desk)
+
+    def _export(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
+        room = _room(desk)
+        return take_away(self._backstage, desk, event, room.value, room.sheet_png)
+
+
+def _room(desk: Desk) -> Field:
+    return desk.tables.setdefault("classes", Field())
+
+
+def _request(
+    domain: str | None, label: str | None, count: float, seed: float | None, other: str | None, share: float
+) -> ClassRequest | MixRequest:
+    """The widgets as a request. Raises ``ValueError``."""
+    from studio.pipelines.morph import ClassRequest, MixRequest
+
+    if seed is None:
+        raise ValueError("Give a seed: any whole number from 0 on.")
+    if other and other != label:
+        weights = (1 - float(share), float(share))
+        return MixRequest((label or "", other), weights, domain or "", int(count), int(seed))
+    return ClassRequest(label or "", domain or "", int(count), int(seed))
+
+
+def _names(request: ClassRequest | MixRequest) -> Sequence[str]:
+    return getattr(request, "sources", None) or (request.label,)
+
+
+def _title(request: ClassRequest | MixRequest) -> str:
+    """What the pictures of a request are called."""
+    from studio.pipelines.conditioned import label_words
+
+    return capital(" and ".join(label_words(str(name)) for name in _names(request)))
+
+
+def _summary(request: ClassRequest | MixRequest) -> str:
+    return f"{_title(request)}, seed {request.seed}. Click a picture to see it large."
+
+
+def _words(sample: Sample) -> list[dict[str, Any]]:
+    figure = "" if sample.chance is None else f"{100 * sample.chance:.0f} % by the network's own classifier"
+    return [told(text, figure, sample.chance is None or sample.chance >= 0.5) for text in sample.words]
+
+
+def _short(sample: Sample) -> str:
+    """What is worth saying under a small picture: what else it looks like."""
+    doubted = sample.chance is not None and sample.chance < 0.5
+    return sample.words[0].replace("the network itself recognises", "looks like") if doubted else ""
+
+
+def _new_sheet(room: Field, request: ClassRequest | MixRequest) -> dict[str, Any]:
+    places = range(request.count)
+    return {
+        **EMPTY_SHEET,
+        "people": [{"id": "drawn", "name": _title(request)}],
+        "animals": [{"name": str(place), "label": str(place + 1), "study": None} for place in places],
+        "total": request.count,
+        "message": "Starting",
+        "busy": True,
+        "run": room.run,
+        "stars": True,
+    }
+
+
+def describe(recipe: Recipe) -> list[list[str]]:
+    """The settings of a drawn picture for people."""
+    asked = recipe.parameters
+    label, sources, weights = asked.get("label"), asked.get("labels"), asked.get("weights")
+    named = [label] if isinstance(label, str) else sources if isinstance(sources, list) else []
+    names = [name for name in named if isinstance(name, str)]
+    shares = f" ({', '.join(str(part) for part in weights)})" if isinstance(weights, list) and len(names) > 1 else ""
+    rows = [["Of", " and ".join(name.replace("_", " ") for name in names) + shares]] if names else []
+    return [*rows, *([["Seed", str(recipe.seed)]] if recipe.seed is not None else [])]
+
+
+def _stop(desk: Desk) -> tuple[Desk, Any]:
+    _room(desk).stopped = True
+    return desk, gr.Button(interactive=False)
