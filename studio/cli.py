@@ -1095,6 +1095,93 @@ def _show_xgan(data: dict[str, Any]) -> None:
     print_table(f"Of {data['test']} new faces each misses", columns, rows)
 
 
+@evaluate.command("cvaegan")
+def evaluate_cvaegan(
+    data: Annotated[Path | None, typer.Option(help="Folder of the data packs.", exists=True, file_okay=False)] = None,
+    parts: Annotated[str, typer.Option(help="What to measure, with commas between.")] = "models,holes,attributes",
+    pictures: Annotated[int, typer.Option(min=1, help="Each model learns from.")] = 10_000,
+    runs: Annotated[int, typer.Option(min=1, help="Of each model, from other seeds.")] = 2,
+    samples: Annotated[int, typer.Option(min=20, help="Of each model.")] = 1000,
+    photos: Annotated[int, typer.Option(min=2, help="New faces with holes, and with changed attributes.")] = 24,
+    as_json: Json = False,
+) -> None:
+    """Train small CVAE-GANs and what they are compared with; fill holes and change attributes of new faces."""
+    from studio.core.engine import Engine
+    from studio.pipelines.conditioned import sliders
+    from studio.train.cvaegan import VARIANTS
+    from studio.train.evaluate_cvaegan import evaluate_cvaegan as measure
+
+    wanted = {name.strip() for name in parts.split(",")}
+    if unknown := wanted - {"models", "holes", "attributes"}:
+        raise ValueError(f"There is no part {', '.join(sorted(unknown))}; there is models, holes, attributes.")
+    with Engine() as engine, step_bar("Reading the packs", quiet=as_json) as report:
+        changes = "attributes" in wanted
+        attributes = [slider.attribute for slider in sliders(engine)] if changes else []
+        find, fill = _changer(engine) if changes else None, _filler(engine) if "holes" in wanted else None
+        names = tuple(VARIANTS) if "models" in wanted else ()
+        try:
+            figures = measure(engine, find, fill, attributes, names, pictures, runs, samples, photos, data, report)
+        except FileNotFoundError as error:
+            raise ValueError(str(error)) from error
+    emit(figures.to_dict(), as_json, _show_cvaegan)
+
+
+def _portrait(rgb: Any) -> tuple[Any, Any]:
+    """A portrait of the packs, uint8 (128, 128, 3), as a photo with its face, whose eyes are where the frame puts them."""
+    from studio.core.faces import FRAMES
+    from studio.core.images import Photo
+    from studio.pipelines.photos import FaceChoice
+
+    return Photo(rgb, "0" * 64, "portrait"), FaceChoice(eyes=tuple(map(tuple, FRAMES["portrait"])))
+
+
+def _changer(engine: Any) -> Callable[[Any], Callable[[str, float], tuple[float, float]]]:
+    """What finds the face of a portrait and changes its attributes, as the Morph tab does."""
+    from studio.pipelines.morph import AttributesRequest, attributes
+
+    def find(rgb: Any) -> Callable[[str, float], tuple[float, float]]:
+        photo, face = _portrait(rgb)
+        *_, first = attributes(engine, AttributesRequest(photo, face=face))
+
+        def change(attribute: str, value: float) -> tuple[float, float]:
+            *_, result = attributes(engine, AttributesRequest(photo, {attribute: value}, face=face), first.found)
+            return result.readings[0].after, result.identity
+
+        return change
+
+    return find
+
+
+def _filler(engine: Any) -> Callable[[Any, Any, Any], list[Any]]:
+    """What fills the hole of a portrait, as the Morph tab does: the portrait after some of the iterations."""
+    from studio.pipelines.inpaint import InpaintRequest, Iteration, inpaint, settle
+
+    def fill(rgb: Any, hole: Any, iterations: Any) -> list[Any]:
+        photo, face = _portrait(rgb)
+        request = InpaintRequest(photo, hole, iterations=max(iterations), candidates=1, face=face)
+        steps = [step for step in inpaint(engine, request) if isinstance(step, Iteration)]
+        return [settle(engine, request, step).fillings[0].image for step in steps if step.iteration in iterations]
+
+    return fill
+
+
+def _show_cvaegan(data: dict[str, Any]) -> None:
+    def told(figure: dict[str, float]) -> str:
+        return f"{figure['mean']:g} ± {figure['std']:g}"
+
+    if data["table"]:
+        rows = [(row["name"], *(told(row[kind]) for kind in ("accuracy", "balanced", "inception"))) for row in data["table"]]
+        print_table("Table 1", ("model", "attributes as asked", "balanced", "inception score"), rows)
+    if data["fillings"]:
+        columns = "way", "psnr", "lpips", "identity"
+        print_table(f"Holes in {data['photos']} faces", columns, [[f[name] for name in columns] for f in data["fillings"]])
+    if data["sliders"]:
+        rows = [(s["attribute"].replace("_", " "), *s["probability"], min(s["identity"])) for s in data["sliders"]]
+        print_table(f"Attributes of {data['photos']} faces", ("attribute", *map(str, data["values"]), "least identity"), rows)
+    claims = [(name.replace("_", " "), "holds" if claim["holds"] else "fails") for name, claim in data["claims"].items()]
+    print_table("Claims", ("claim", ""), claims)
+
+
 @evaluate.command("reversal")
 def evaluate_reversal(
     data: Annotated[Path | None, typer.Option(help="Folder of the data packs.", exists=True, file_okay=False)] = None,

@@ -33,13 +33,14 @@ from studio.train.losses import perceptual_distance
 from studio.train.xgan import BATCH, FAR, FAR_WORDS, MEASURED, evenly, fixed
 
 ATTRIBUTES = 40
-LAMBDA_PIXELS, LAMBDA_MAPS, LAMBDA_PERCEPTUAL = 5.0, 1.0, 1.0  # of the parts of L_G (eq. 6); perceptual is not in the paper
+LAMBDA_PIXELS, LAMBDA_MAPS, LAMBDA_PERCEPTUAL = 4.0, 1.0, 1.0  # of the parts of L_G (eq. 6); perceptual is not in the paper
 LAMBDA_GD, LAMBDA_GC = 10.0, 50.0
-LAMBDA_SAID = 2.0  # of the cross-entropy of C's answers to G's pictures, which is not in the paper
+LAMBDA_SAID = 8.0  # of the cross-entropy of C's answers to G's pictures, which is not in the paper
 LAMBDA_KL = 2e-3
+LAMBDA_APART = 5.0  # of what codes say of the condition, which is not in the paper
 RATES = {"encoder": 5e-4, "generator": 5e-4, "critic": 2e-4, "classifier": 1e-3}
-HELD = 0.9  # of a moving average stays at a step
-CHANGED = 5  # attributes of a face, on average
+HELD, HELD_LONG = 0.9, 0.99  # of a moving average stays at a step; of the covariances
+CHANGED = 8  # attributes of a face, on average
 UNKNOWN = 0.1  # share of attributes that E and G are not told
 PERCEPTUAL = 3  # maps, down to an eighth of the side
 HIDDEN = 0.25  # share of photos that E sees with a hole
@@ -253,6 +254,30 @@ class Centres(nn.Module):
         return 0.5 * steady.square().mean()
 
 
+class Coupling(nn.Module):
+    """How far codes say what the condition says already: a moving average of their covariance, kept like a network.
+
+    Args:
+        latent: numbers Z in a code.
+        spread: the conditions' deviations, (K,).
+    """
+
+    def __init__(self, latent: int, spread: Tensor):
+        super().__init__()
+        self.register_buffer("spread", spread.clamp_min(0.05))
+        self.register_buffer("covariance", torch.zeros(latent, len(spread)))
+
+    def forward(self, codes: Tensor, conditions: Tensor) -> Tensor:
+        """Of ``codes`` (B, Z) and ``conditions`` (B, K): the variance of a condition that one finds in the code, its mean over K.
+
+        The value is that of the average, the gradient that of the batch, as in :class:`Centres`.
+        """
+        told = (conditions - conditions.mean(0)) / self.spread
+        here = (codes - codes.mean(0)).T @ told / len(codes)
+        self.covariance.lerp_(here.detach(), 1 - HELD_LONG)
+        return (self.covariance.detach() + (here - here.detach())).square().sum(0).mean()
+
+
 def centres_of(features: Tensor, groups: Tensor) -> Tensor:
     """Means (groups, F) of features (B, F), weighed by ``groups`` (B, groups); 0 where nobody belongs."""
     return groups.T @ features / groups.sum(0).clamp_min(1e-6).unsqueeze(1)
@@ -318,6 +343,7 @@ class CVAEGANTrainer(Trainer):
             "generator": generator,
             "critic": critic,
             "classifier": Classifier(**self.configs["classifier"]),
+            "coupling": Coupling(self.extent.latent, self.labels_of.std(0)),
             "groups": Centres(groups, answer["feature"].shape[1]),
         } | {f"means_{k}": Centres(*each.shape[1:]) for k, each in enumerate(maps)}
 
@@ -364,11 +390,15 @@ class CVAEGANTrainer(Trainer):
         return self.variant.adversarial and warm
 
     def _encode(self, photos: Tensor, told: Tensor, losses: dict[str, Tensor]) -> Tensor:
-        """Lines 4 and 6: z of the photos, some of which E sees with a hole, and how far q(z | x, c) is from the prior (eq. 5)."""
+        """Lines 4 and 6: z of the photos, some of which E sees with a hole, and how far q(z | x, c) is from the prior (eq. 5).
+
+        And how far z says what c says already: G has to take from c what an artist shall be able to change there.
+        """
         hidden = torch.rand(len(photos), 1, 1, 1, device=self.device) < HIDDEN
         found = self.networks["encoder"](torch.where(hidden, cutout(photos), photos), told)
         mean, log_variance = found["mean"].float(), found["log_variance"].float()
         losses["KL"] = LAMBDA_KL * 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        losses["apart"] = LAMBDA_APART * unwrap(self.networks["coupling"])(mean, told)
         return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
 
     def _others(self, codes: Tensor, told: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:

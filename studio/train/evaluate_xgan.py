@@ -162,11 +162,11 @@ def look(engine: Engine, images: Tensor) -> Looks:
     for start in range(0, len(heads), BATCH):
         some = heads[start : start + BATCH]
         embeddings.append(embed_heads(engine, some))
-        probabilities.append(_demographics(engine, some))
+        probabilities.append(demographics(engine, some))
     return Looks(np.concatenate(embeddings), np.concatenate(probabilities))
 
 
-def _demographics(engine: Engine, heads: Sequence[np.ndarray]) -> np.ndarray:
+def demographics(engine: Engine, heads: Sequence[np.ndarray]) -> np.ndarray:
     """Probabilities (N, 10) of gender times group."""
     card = engine.registry.card(DEMOGRAPHICS_JUDGE)
     eyes = np.array(FRAMES["head"]) * SIZE / FRAME_SIZE

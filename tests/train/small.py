@@ -17,7 +17,10 @@ from torch import Tensor, nn
 
 from studio.core.checkpoints import CheckpointStore, load_into
 from studio.core.registry import Card, Registry, build
+from studio.train.judges import FIRST_ATTRIBUTE
 from studio.train.loop import Settings, Trainer, _tensors, load_state, save_state, unwrap
+
+NAMES = (FIRST_ATTRIBUTE, *(f"{k}_attribute" for k in range(1, 40)))
 
 
 class Trunk(nn.Module):
@@ -47,6 +50,18 @@ def write_pack(folder: Path, name: str, rows: Iterable[dict[str, str]], side: in
             picture.save(buffer, "PNG")
             archive.writestr(row["file_name"], buffer.getvalue())
         archive.writestr("metadata.csv", table.getvalue())
+
+
+def write_named_faces(folder: Path) -> None:
+    """Two packs of faces with attributes, but for 20 of them; ten photos are in both."""
+
+    def row(file_name: str, known: bool = True) -> dict[str, str]:
+        attributes = {name: str(2 * ((len(file_name) + k) % 2) - 1) if known else "" for k, name in enumerate(NAMES)}
+        return {"file_name": file_name} | attributes
+
+    wild = [row(f"celeba/{i}.png") for i in range(50)] + [row(f"aaf/{i}.png", known=False) for i in range(20)]
+    write_pack(folder, "faces128", wild)
+    write_pack(folder, "faces64", [row(f"{i}.png") for i in range(40, 120)])
 
 
 def write_packs(folder: Path, animals: Iterable[str], faces: int = 50, each: int = 40) -> None:

@@ -98,7 +98,7 @@ class Engine:
 def test_classes_are_gender_times_group():
     heads = np.zeros((3, 32, 32, 3), np.uint8)
     heads[[0, 1, 2], :, :, [0, 1, 2]] = 200
-    found = module._demographics(Engine, heads)
+    found = module.demographics(Engine, heads)
     assert found.shape == (3, 10) and np.allclose(found.sum(1), 1) and found.argmax(1).tolist() == [0, 1, 2]
 
 
