@@ -61,6 +61,9 @@ FRAMES, MAX_FRAMES = 9, 33
 COUNT, MOST = 8, 36  # pictures of a class at once
 MAX_SOURCES = 3  # of a mix
 ACROSS = 6  # pictures in a row of a sheet
+# A sharp photo shows less of a soft change than the drawing does: small changes are laid on so many times as strongly, and none
+# with more than ``LIMIT`` eight-bit levels.
+GAIN, LIMIT = 2.0, 80.0
 
 
 @dataclass(frozen=True)
@@ -430,13 +433,19 @@ def picture_with(engine: Engine, known: Found, condition: Mapping[str, float]) -
 def _changed(
     engine: Engine, networks: Networks, known: Found, asked: Mapping[str, float]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """c' (K,), G(z, c') (3, R, R) and, in eight-bit levels (R, R, 3), how it differs from G(z, c)."""
+    """c' (K,), G(z, c') (3, R, R) and what a photo gets of its difference from G(z, c), in eight-bit levels (R, R, 3)."""
     condition = with_values(networks, known.condition, asked)
     before, after = draw(engine, networks, np.stack([known.latent] * 2), np.stack([known.condition, condition]))
     # Rows of one run may differ in their last bits on a GPU: nothing asked is nothing changed.
     same = np.array_equal(condition, known.condition)
-    change = np.zeros_like(after) if same else after - before
-    return condition, after, np.ascontiguousarray(change.transpose(1, 2, 0) * 127.5)
+    change = np.zeros_like(after) if same else 127.5 * (after - before)
+    return condition, after, _strengthened(np.ascontiguousarray(change.transpose(1, 2, 0)))
+
+
+def _strengthened(change: np.ndarray) -> np.ndarray:
+    """The change (R, R, 3), small ones ``GAIN`` times as strong and none above ``LIMIT``; its colours stay."""
+    size = np.sqrt(np.square(change).mean(2, keepdims=True))
+    return change * (LIMIT * np.tanh(GAIN * size / LIMIT) / np.maximum(size, 1e-6))
 
 
 def _on_head(known: Found, change: np.ndarray) -> np.ndarray:
