@@ -26,7 +26,7 @@ ALONE_MS, IN_COMPANY_MS = 120, 300
 CARE = 300  # steps of the other visitor's search: it outlasts the drags
 # Moves the pointer over the square and waits for the point's very picture: the times in ms of the frame and of the picture.
 DRAG = """async ([across, down]) => {
-  const [square, large] = [".walk-square", ".walk-large"].map((name) => document.querySelector(name));
+  const [square, large] = ["#walk .walk-square", "#walk .walk-large"].map((name) => document.querySelector(name));
   const box = square.getBoundingClientRect();
   const where = { clientX: box.left + across * box.width, clientY: box.top + down * box.height, buttons: 1, pointerId: 1 };
   const picture = new Promise((done) => new MutationObserver((_, watch) => {
@@ -45,7 +45,7 @@ def walker(browser: Browser, url: str) -> Page:
     page.set_default_timeout(300_000)
     page.goto(url)
     page.click("[data-tab=manifold]")
-    page.wait_for_selector(".walk-drive:not([hidden])")
+    page.wait_for_selector("#walk .walk-drive:not([hidden])")
     return page
 
 
@@ -55,8 +55,8 @@ def make_square(page: Page) -> None:
         page.locator("#tab-manifold .in-walk .sample").first.click()
         page.wait_for_function(f"document.querySelectorAll('#tab-manifold .in-walk .person').length === {number + 1}")
     page.click("#walk-make")
-    page.wait_for_selector(".walk-field:not([hidden])")
-    page.wait_for_selector(".drawn-walk progress:not(.busy)", state="attached")
+    page.wait_for_selector("#walk .walk-field:not([hidden])")
+    page.wait_for_selector("#walk progress:not(.busy)", state="attached")
 
 
 def search(page: Page) -> None:
@@ -67,7 +67,7 @@ def search(page: Page) -> None:
     page.locator("#walk-steps input[type=number]").fill(str(CARE))
     page.locator("#walk-steps input[type=number]").press("Tab")
     page.click("#walk-make")
-    page.wait_for_function("document.querySelector('.walk-faces').textContent.includes('being found')")
+    page.wait_for_function("document.querySelector('#walk .walk-faces').textContent.includes('being found')")
 
 
 def drags(page: Page, count: int) -> dict[str, dict[str, float]]:
@@ -102,7 +102,7 @@ def main() -> int:
         alone = drags(page, count)
         search(other)
         company = drags(page, count)
-        searched = other.locator(".drawn-walk progress.busy").count() == 1
+        searched = other.locator("#walk progress.busy").count() == 1
     promises = {
         f"alone, a picture in {ALONE_MS} ms": alone["picture"]["median"] <= ALONE_MS,
         f"while somebody is searched, a picture in {IN_COMPANY_MS} ms": company["picture"]["median"] <= IN_COMPANY_MS,

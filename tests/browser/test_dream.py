@@ -293,8 +293,8 @@ def test_two_dreams_become_a_walk_and_its_film_plays(visit, tmp_path):
     for animal in page.eval_on_selector_all("#walk-animals input:checked", "boxes => boxes.map((box) => box.name)"):
         page.click(f"#walk-animals label:has(input[name={animal}])")
     page.wait_for_function("!document.querySelector('#walk-animals input:checked')")
-    with visitor.run(".drawn-walk"):
+    with visitor.run("#walk"):
         page.click("#walk-make")
-    film = save(visitor, lambda: page.click(".save-mp4"), tmp_path)
+    film = save(visitor, lambda: page.click("#walk .save-mp4"), tmp_path)
     played = page.evaluate(PLAYS, base64.b64encode(film.read_bytes()).decode())
     assert played["ready"] >= 3 and played["seconds"] > 0.5 and played["width"] >= 64

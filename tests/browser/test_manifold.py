@@ -23,8 +23,8 @@ PLAYS = """async (data) => {
   await new Promise((done) => { video.ontimeupdate = () => video.currentTime > 0.1 && done(); });
   return { ready: video.readyState, seconds: video.duration, width: video.videoWidth, height: video.videoHeight };
 }"""
-EXACT = '.walk-large[data-exact^="["]'  # the picture that the networks make of the point, and no blend
-LARGE = "document.querySelector('.walk-large').toDataURL()"
+EXACT = '#walk .walk-large[data-exact^="["]'  # the picture that the networks make of the point, and no blend
+LARGE = "document.querySelector('#walk .walk-large').toDataURL()"
 
 
 @pytest.fixture(scope="module")
@@ -36,18 +36,18 @@ def studio(tmp_path_factory):
 
 def turn_to(visitor) -> None:
     visitor.page.click("[data-tab=manifold]")
-    visitor.page.wait_for_selector(".walk-drive:not([hidden])")
+    visitor.page.wait_for_selector("#walk .walk-drive:not([hidden])")
     visitor.page.wait_for_function(f"{LARGE}.length > 500")
 
 
 def make(visitor) -> None:
-    with visitor.run(".drawn-walk"):
+    with visitor.run("#walk"):
         visitor.page.click("#walk-make")
 
 
 def shown(visitor, step: int) -> str:
     """The picture that is large once the slider was moved."""
-    visitor.page.locator(".walk-slider").fill(str(step))
+    visitor.page.locator("#walk .walk-slider").fill(str(step))
     return visitor.page.evaluate(LARGE)
 
 
@@ -61,17 +61,17 @@ def test_from_two_faces_to_a_film_that_plays(visit, tmp_path, viewport, name):
     page.locator("#walk-animals label:has(input:checked)").first.click()
     rows = page.locator("#walk-animals input:checked").count() + 1
     make(visitor)
-    assert page.locator(".walk-row").count() == rows and page.locator(".walk-row .frame img").count() == 9 * rows
+    assert page.locator("#walk .walk-row").count() == rows and page.locator("#walk .walk-row .frame img").count() == 9 * rows
     assert shown(visitor, 0) != shown(visitor, 24)
-    page.locator(".walk-row").nth(rows - 1).locator(".frame").nth(4).click()
-    assert "50 % of the way" in page.locator(".walk-caption").inner_text()
+    page.locator("#walk .walk-row").nth(rows - 1).locator(".frame").nth(4).click()
+    assert "50 % of the way" in page.locator("#walk .walk-caption").inner_text()
     visitor.picture(f"{name}-walk")
-    film = save(visitor, lambda: page.click(".save-mp4"), tmp_path)
+    film = save(visitor, lambda: page.click("#walk .save-mp4"), tmp_path)
     plays = page.evaluate(PLAYS, base64.b64encode(film.read_bytes()).decode())
     assert plays["ready"] >= 2 and plays["seconds"] > 2 and plays["width"] == 256 and plays["height"] == 256 * rows
     for kind, magic in (("gif", b"GIF89a"), ("webp", b"RIFF"), ("sheet", b"\x89PNG")):
-        assert save(visitor, lambda kind=kind: page.click(f".save-{kind}:enabled"), tmp_path).read_bytes().startswith(magic)
-    page.click(".walk-keep")
+        assert save(visitor, lambda kind=kind: page.click(f"#walk .save-{kind}:enabled"), tmp_path).read_bytes().startswith(magic)
+    page.click("#walk .walk-keep")
     page.wait_for_function("document.querySelectorAll('.strip-cell').length === 2")
     assert fits(visitor)
     small = page.eval_on_selector_all(
@@ -89,28 +89,29 @@ def test_four_faces_make_a_square_to_look_around_in(visit):
         page.locator("#tab-manifold .sample").first.click()
         page.wait_for_function(f"document.querySelectorAll('#tab-manifold .person').length === {number + 1}")
     make(visitor)
-    page.wait_for_selector(".walk-field:not([hidden])")
-    box = page.locator(".walk-square").bounding_box()
+    page.wait_for_selector("#walk .walk-field:not([hidden])")
+    box = page.locator("#walk .walk-square").bounding_box()
     before = page.evaluate(LARGE)
     page.mouse.move(box["x"] + 5, box["y"] + 5)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.up()
-    assert page.evaluate(LARGE) != before and "Face, 50 % across and 50 % down" in page.locator(".walk-caption").inner_text()
+    assert page.evaluate(LARGE) != before
+    assert "Face, 50 % across and 50 % down" in page.locator("#walk .walk-caption").inner_text()
     page.wait_for_selector(EXACT)
     visitor.picture("square")
-    page.locator(".walk-row").nth(1).locator(".frame").first.click()
+    page.locator("#walk .walk-row").nth(1).locator(".frame").first.click()
     face = page.evaluate(LARGE)
-    page.locator(".walk-square").press("ArrowRight")
+    page.locator("#walk .walk-square").press("ArrowRight")
     page.wait_for_selector(EXACT)
-    assert page.evaluate(LARGE) != face and page.locator(".walk-caption").inner_text().startswith("Lion, 63 %")
+    assert page.evaluate(LARGE) != face and page.locator("#walk .walk-caption").inner_text().startswith("Lion, 63 %")
 
 
 def test_a_walk_that_is_dropped_on_the_other_tab_goes_to_its_own(visit, tmp_path):
     visitor = visit()
     page = visitor.page
     turn_to(visitor)
-    sheet = save(visitor, lambda: page.click(".save-sheet"), tmp_path)
+    sheet = save(visitor, lambda: page.click("#walk .save-sheet"), tmp_path)
     page.click("[data-tab=character]")
     page.set_input_files(".tab-pane.on .picker", str(sheet))
     page.wait_for_selector("#tab-manifold.on .note:has-text('restored')")
@@ -127,11 +128,11 @@ def test_stop_while_a_photo_is_found_and_it_can_be_made_again(visit, astronaut):
     page.locator("#walk-steps input[type=number]").press("Tab")
     page.wait_for_function("document.querySelector('#walk-steps input[type=range]').value === '300'")
     page.click("#walk-make")
-    page.wait_for_function("document.querySelector('.walk-faces').textContent.includes('being found')")
+    page.wait_for_function("document.querySelector('#walk .walk-faces').textContent.includes('being found')")
     visitor.picture("being-found")
     page.keyboard.press("Escape")
-    page.wait_for_selector(".drawn-walk progress:not(.busy)", state="attached")
-    assert "Stopped" in page.locator(".drawn-walk .stage-words").inner_text()
+    page.wait_for_selector("#walk progress:not(.busy)", state="attached")
+    assert "Stopped" in page.locator("#walk .stage-words").inner_text()
     assert page.locator("#tab-manifold .person").count() == 2 and page.locator("#walk-make").is_enabled()
 
 
@@ -139,15 +140,22 @@ def test_a_link_restores_the_walk(visit, tmp_path):
     visitor = visit()
     page = visitor.page
     turn_to(visitor)
+    round_the_mean = shown(visitor, 24)
+    page.click("#tab-manifold .more button")
+    page.click("#walk-path label:has-text('Dense')")
+    page.wait_for_selector("#walk-path input[value=dense]:checked", state="attached")
     make(visitor)
-    sheet = save(visitor, lambda: page.click(".save-sheet"), tmp_path)
+    sheet = save(visitor, lambda: page.click("#walk .save-sheet"), tmp_path)
     before = shown(visitor, 24)
+    assert before != round_the_mean
     recipe = Recipe.from_png(sheet)
     # It turns to this tab, perhaps before the other one shows anything.
     page.goto(f"{page.url.split('?')[0]}?r={recipe.to_link()}")
     page.wait_for_selector("#tab-manifold.on .note:has-text('restored')")
+    page.click("#tab-manifold .more button")
+    page.wait_for_selector("#walk-path input[value=dense]:checked", state="attached")
     make(visitor)
-    page.wait_for_selector(".save-mp4")
+    page.wait_for_selector("#walk .save-mp4")
     assert shown(visitor, 24) == before
 
 

@@ -19,7 +19,7 @@ from studio.latent.traverse import PATHS
 from studio.pipelines import manifold as pipeline
 from studio.ui.delivery import Parcel
 from studio.ui.session import Backstage, Desk
-from studio.ui.tabs import manifold_canvas
+from studio.ui.tabs import manifold, manifold_canvas
 from studio.ui.tabs.manifold import NO_GENERATOR, ManifoldTab
 from tests.engines import until
 from tests.ui.stand_ins import event, last, stand_in_backstage, stand_in_store
@@ -244,6 +244,10 @@ def test_a_kept_walk_is_restored_and_made_again_pixel_by_pixel(tab, backstage, p
     last(tab.restore(later, gallery.recipe(one.id)))
     assert made(tab, later, (animals, frames, strength, loop, path, generator, steps)) == ""
     assert walk_of(later).value["place"] == {"step": 9, "row": 1}
+
+
+def test_care_is_asked_for_where_there_are_steps():
+    assert [manifold._care(name).visible for name in ("flagship", "began", None)] == [True, False, True]
 
 
 def test_every_path_has_a_word():

@@ -195,6 +195,7 @@ class ManifoldTab:
         )  # fmt: skip
         made.then(self.offer.show, [desk], self.offer.outputs, **QUIET)
         stop.click(self._stop, [desk], [desk, stop], **QUIET)
+        controls.generator.change(_care, [controls.generator], [controls.steps], **QUIET)
         stage.export(self._export, [desk], [desk, shell.courier], **running)
         stage.look(self._look, [desk], [point], trigger_mode="multiple", **QUIET)
         stage.keep(self._keep_picture, [desk], [desk, shell.strip, shell.courier], **QUIET)
@@ -601,6 +602,11 @@ def _key(slot: Slot, faces: InvertRequest) -> Any:
     """What decides what is found of a photo."""
     dreamt = slot.recipe.to_json() if slot.recipe and slot.recipe.verb == "dream" else ""
     return slot.sha256, eyes_of(slot), faces.generator, faces.steps, dreamt
+
+
+def _care(generator: str | None) -> Any:
+    """BEGAN's encoder finds a face without steps."""
+    return gr.Slider(visible=generator != "began")
 
 
 def _alone(faces: InvertRequest, index: int) -> InvertRequest:
