@@ -36,14 +36,14 @@ ATTRIBUTES = 40
 LAMBDA_PIXELS, LAMBDA_MAPS, LAMBDA_PERCEPTUAL = 4.0, 1.0, 1.0  # of the parts of L_G (eq. 6); perceptual is not in the paper
 LAMBDA_GD, LAMBDA_GC = 10.0, 50.0
 LAMBDA_SAID = 8.0  # of the cross-entropy of C's answers to G's pictures, which is not in the paper
-LAMBDA_KL = 2e-3
 LAMBDA_APART = 5.0  # of what codes say of the condition, which is not in the paper
 RATES = {"encoder": 5e-4, "generator": 5e-4, "critic": 2e-4, "classifier": 1e-3}
-HELD, HELD_LONG = 0.9, 0.99  # of a moving average stays at a step; of the covariances
+HELD, HELD_LONG = 0.9, 0.995  # of a moving average stays at a step; of the covariances
 CHANGED = 8  # attributes of a face, on average
 UNKNOWN = 0.1  # share of attributes that E and G are not told
 PERCEPTUAL = 3  # maps, down to an eighth of the side
 HIDDEN = 0.25  # share of photos that E sees with a hole
+GRAIN = 0.1  # of a pixel in [-1, 1]
 CRITICISE_EVERY = 2  # steps
 CLASSIFY_EVERY = 4  # steps, once C has learnt alone
 SHOWN = ("Smiling", "Male", "Eyeglasses", "Blond_Hair", "Bangs", "Young")  # changed in the grid
@@ -72,15 +72,21 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Extent:
-    """How large the networks of a domain are; E and C share their widths, and D has C's."""
+    """How large the networks of a domain are; E and C share their widths, and D has C's.
+
+    ``lambda_kl``: the more L_KL counts, the better are pictures of the prior, and the less is given back of a photo. ``prior``:
+    their share of the new pictures, the others are photos with other conditions. Faces are changed, flowers and birds drawn.
+    """
 
     domain: str
     latent: int
     drawing: dict[str, int]
     looking: dict[str, int]
+    lambda_kl: float = 2e-3
+    prior: float = 0.25
 
 
-SMALL = {"drawing": {"width": 32, "most": 3}, "looking": {"width": 24, "most": 4}}
+SMALL = {"drawing": {"width": 32, "most": 3}, "looking": {"width": 24, "most": 4}, "lambda_kl": 5e-3, "prior": 0.5}
 DOMAINS = {
     "faces": Extent("face", 128, {"width": 48, "most": 3}, {"width": 32, "most": 4}),
     "flowers": Extent("flower", 64, **SMALL),
@@ -361,7 +367,7 @@ class CVAEGANTrainer(Trainer):
 
     def _learn_classes(self, photos: Tensor, labels: Tensor) -> Tensor:
         """Lines 3 and 15: a step of C."""
-        loss = self.conditions.loss(self.networks["classifier"](diff_augment(photos, "translation"))["logits"], labels)
+        loss = self.conditions.loss(self.networks["classifier"](_grainy(diff_augment(photos, "translation")))["logits"], labels)
         self._follow({"C": loss}, "classifier")
         return loss
 
@@ -397,22 +403,23 @@ class CVAEGANTrainer(Trainer):
         hidden = torch.rand(len(photos), 1, 1, 1, device=self.device) < HIDDEN
         found = self.networks["encoder"](torch.where(hidden, cutout(photos), photos), told)
         mean, log_variance = found["mean"].float(), found["log_variance"].float()
-        losses["KL"] = LAMBDA_KL * 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        losses["KL"] = self.extent.lambda_kl * 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
         losses["apart"] = LAMBDA_APART * unwrap(self.networks["coupling"])(mean, told)
         return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
 
     def _others(self, codes: Tensor, told: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What new pictures are drawn from: latents (B, Z), the conditions that G is told and those that C should see, (B, K).
+        """What new pictures are drawn from: latents (N, Z), the conditions that G is told and those that C should see, (N, K).
 
-        The prior's with the photos' own conditions (line 5); with an E half of them are photos' with other conditions.
+        The prior's with the photos' own conditions (line 5) and, with an E, photos' with other conditions: half a batch of both.
         """
         if not self._competes:
             return codes[:0], told[:0], told[:0]
-        count = len(told) // 4 if self.variant.encoder else len(told)
+        new = len(told) // 2
+        count = round(new * self.extent.prior) if self.variant.encoder else len(told)
         prior = torch.randn(count, self.extent.latent, device=self.device)
         if not self.variant.encoder:
             return prior, told, told
-        some = slice(count, 2 * count)
+        some = slice(count, new)
         asked, wanted = self.conditions.changed(told[some], labels[some])
         return torch.cat([prior, codes[some]]), torch.cat([told[:count], asked]), torch.cat([told[:count], wanted])
 
@@ -420,7 +427,7 @@ class CVAEGANTrainer(Trainer):
         self, photos: Tensor, given_back: Tensor, made: Tensor, labels: Tensor, wanted: Tensor, losses: dict[str, Tensor]
     ) -> None:
         """Lines 12 to 14 as far as C goes, and the frozen features beside it."""
-        real, answer, found, said = self._looked("classifier", photos, torch.cat([given_back, made]))
+        real, answer, found, said = self._looked("classifier", _grainy(photos), _grainy(torch.cat([given_back, made])))
         count = len(given_back)
         if count:
             losses["maps_C"] = LAMBDA_MAPS * _apart(real, [each[:count] for each in found])
@@ -603,6 +610,11 @@ def _translated(photos: Tensor, given_back: Tensor, made: Tensor) -> tuple[Tenso
         return diff_augment(photos, "translation"), diff_augment(made, "translation")
     photos, given_back = diff_augment(torch.cat([photos, given_back], 1), "translation").chunk(2, 1)
     return photos, torch.cat([given_back, diff_augment(made, "translation")])
+
+
+def _grainy(pictures: Tensor) -> Tensor:
+    """Pictures with a little noise, in which G cannot hide from people what C shall see."""
+    return pictures + GRAIN * torch.randn_like(pictures)
 
 
 def _apart(real: list[Tensor], found: list[Tensor]) -> Tensor:
