@@ -859,7 +859,8 @@ def _show_fillings(data: dict[str, Any]) -> None:
 
 
 def _show_samples(data: dict[str, Any]) -> None:
-    made_of = ", ".join(f"{name.replace('_', ' ')} {share:.2f}" for name, share in list(data["condition"].items())[:5])
+    largest = sorted(data["condition"].items(), key=lambda item: -item[1])[:5]
+    made_of = ", ".join(f"{name.replace('_', ' ')} {share:.2f}" for name, share in largest)
     print_table(f"Made of {made_of}", ("picture", "how it reads", "file"),
                 [(str(row["index"]), "; ".join(row["words"]), row["path"]) for row in data["results"]])  # fmt: skip
     _show_sheet(data)

@@ -57,7 +57,7 @@ CANDIDATES, MAX_CANDIDATES = 4, 8
 INNER = 5  # steps of reversal in each iteration
 # How firmly codes are held to the prior, beside the squared error of pixels in [-1, 1], and how far from its middle the codes of
 # all candidates but the first are drawn.
-HELD, SPREAD = 1e-2, 0.7
+HELD, SPREAD = 1e-2, 1.0
 LEAST_INSIDE = 0.98  # of a hole, within what the network sees
 MOST_COVERED = 0.75  # of what the network sees
 MAX_MASK = 40_000  # characters of a mask in a recipe
