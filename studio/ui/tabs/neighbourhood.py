@@ -154,7 +154,7 @@ class Neighbourhood:
         if restored is not None:
             yield desk, *self.restore(desk, restored)
             return
-        words = note(refused or "Press Make to go there.", error=bool(refused))
+        words = note(refused or "Make leads to it.", error=bool(refused))
         if domain != "face":
             for slot in _room(desk).slots:
                 slot.choice = "centre" if slot.choice is None else slot.choice
