@@ -4,6 +4,7 @@ imaginarium.brush = (() => {
   const { make, quiet, icon } = imaginarium;
   const SVG = "http://www.w3.org/2000/svg";
   const FINEST = 512, SHARPEST = 1024; // px, longest side on which is painted
+  const NEAR = 0.6, AROUND = 0.12; // what is smaller than such a part of the photo is zoomed in on, with so much around it
   const SMALLEST = 0.01, LARGEST = 0.4, STEP = 1.25; // the brush's diameter in parts of the shorter side
   const TOOLS = { paint: ["Paint", "Paint what should be imagined anew (P)"], erase: ["Erase", "Take paint away (E)"], box: ["Rectangle", "Drag a rectangle (R)"] };
 
@@ -47,8 +48,9 @@ imaginarium.brush = (() => {
     return sheet;
   }
 
-  /** The painting field in ``figure`` with its tools in ``bar``; ``changed`` is called after each change, ``say`` says a sentence. */
-  return (figure, bar, changed, say) => {
+  /** The painting field in ``figure`` with its tools in ``bar``; ``changed`` is called after each change, ``moved(near)`` when it zooms,
+   * ``say`` says a sentence. ``zoom`` is the button that does that. */
+  return (figure, bar, changed, moved, say) => {
     const photo = make("img", { className: "brush-photo", alt: "", draggable: false });
     const overlay = make("canvas", { className: "brush-overlay" });
     const seen = document.createElementNS(SVG, "svg"); // what the network sees: four corners, the rest is dimmed
@@ -56,15 +58,19 @@ imaginarium.brush = (() => {
     seen.setAttribute("viewBox", "0 0 1 1");
     seen.setAttribute("preserveAspectRatio", "none");
     const ring = make("span", { className: "brush-ring", hidden: true });
+    const sheet = make("div", { className: "brush-sheet" }, photo, seen, overlay, ring); // the whole photo; zoomed in, the field shows a part
     const field = make("div", { className: "brush-field", tabIndex: 0, role: "application", hidden: true,
-      ariaLabel: "Paint over what should be imagined anew. Arrows move the brush, Space paints, [ and ] change its size." }, photo, seen, overlay, ring);
+      ariaLabel: "Paint over what should be imagined anew. Arrows move the brush, Space paints, [ and ] change its size." }, sheet);
     figure.replaceChildren(field);
     const mask = make("canvas", { width: 1, height: 1 });
     const pen = mask.getContext("2d", { willReadFrequently: true });
-    let shown = null, tool = "paint", size = 0.12, done = [], undone = [], current = null, at = [0.5, 0.5], loading = 0;
+    let shown = null, tool = "paint", size = 0.12, done = [], undone = [], current = null, at = [0.5, 0.5], loading = 0, near = false;
 
-    const shorter = () => Math.min(mask.width, mask.height);
-    const diameter = () => size * shorter();
+    // In px of the mask: a part of the shorter side of what is in sight.
+    function diameter() {
+      const [, , width, height] = near ? part() : [0, 0, 1, 1];
+      return size * Math.min(width * mask.width, height * mask.height);
+    }
 
     // ------------------------------------------------------------ tools
 
@@ -76,6 +82,8 @@ imaginarium.brush = (() => {
     const undo = icon("↶", "Take the last stroke back (Ctrl Z)", () => back(), { className: "icon brush-undo" });
     const redo = icon("↷", "Paint it again (Ctrl Shift Z)", () => forward(), { className: "icon brush-redo" });
     const picker = make("input", { type: "file", accept: "image/*", hidden: true, className: "mask-picker" });
+    const zoom = quiet("", () => { near = !near; layOut(); moved(near); }, { className: "quiet brush-zoom", hidden: true,
+      title: "Only what the network sees, or all of the photo" });
     picker.addEventListener("change", () => { if (picker.files[0]) readMask(picker.files[0]); picker.value = ""; });
     bar.replaceChildren(make("div", { className: "row brush-kinds", role: "radiogroup", ariaLabel: "Tool" }, ...tools), dial, undo, redo,
       quiet("Invert", () => act({ kind: "invert" }), { className: "quiet brush-invert", title: "Holes become photo, photo becomes holes" }),
@@ -170,7 +178,7 @@ imaginarium.brush = (() => {
       ink.globalCompositeOperation = "source-over";
       undo.disabled = !done.length;
       redo.disabled = !undone.length;
-      field.dataset.acts = done.length; // the page's tests wait for it
+      Object.assign(field.dataset, { acts: done.length, photo: shown.name }); // the page's tests wait for it
       changed();
     }
 
@@ -191,16 +199,37 @@ imaginarium.brush = (() => {
     }
 
     function showRing() {
-      if (!field.clientWidth) return;
-      const scale = field.clientWidth / mask.width, side = tool === "box" ? 12 : diameter() * scale;
+      if (!sheet.clientWidth) return;
+      const scale = sheet.clientWidth / mask.width, side = tool === "box" ? 12 : diameter() * scale;
       Object.assign(ring.style, { left: `${100 * at[0]}%`, top: `${100 * at[1]}%`, width: `${side}px`, height: `${side}px` });
       ring.classList.toggle("square", tool === "box");
     }
 
+    // Zoomed in, the field shows what the network sees with a little around it.
+    function layOut() {
+      const [x, y, width, height] = near ? part() : [0, 0, 1, 1];
+      figure.style.setProperty("--ratio", (shown.width * width) / (shown.height * height));
+      Object.assign(sheet.style, { left: `${(-100 * x) / width}%`, top: `${(-100 * y) / height}%`, width: `${100 / width}%`, height: `${100 / height}%` });
+      zoom.hidden = !shown.seen || smallest(part()) >= NEAR;
+      zoom.textContent = near ? "Whole photo" : "Zoom in";
+      zoom.ariaPressed = String(near);
+      showRing();
+    }
+
+    function part() {
+      const sides = [0, 1].map((axis) => {
+        const places = shown.seen.map((corner) => corner[axis]), room = AROUND * (Math.max(...places) - Math.min(...places));
+        const from = Math.max(Math.min(...places) - room, 0);
+        return [from, Math.min(Math.max(...places) + room, 1) - from];
+      });
+      return [sides[0][0], sides[1][0], sides[0][1], sides[1][1]];
+    }
+    const smallest = ([, , width, height]) => Math.min(width, height);
+
     // ------------------------------------------------------------ pointer
 
     const spot = (event) => {
-      const box = field.getBoundingClientRect();
+      const box = sheet.getBoundingClientRect();
       return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
     };
     const inside = (part) => Math.min(Math.max(part, 0), 1);
@@ -294,18 +323,22 @@ imaginarium.brush = (() => {
 
     /** Another photo, {id, src, width, height, seen: its four corners in parts of it, or null}; the same one keeps what is painted. */
     function open(next) {
-      const same = shown && next && shown.id === next.id;
+      const was = shown, same = was && next && was.id === next.id;
       shown = next;
       field.hidden = !next;
       bar.hidden = !next;
       if (!next) return;
       if (photo.getAttribute("src") !== next.src) photo.src = next.src;
       drawSeen();
-      figure.style.setProperty("--ratio", next.width / next.height);
+      const known = same ? was.seen : null, found = next.seen && JSON.stringify(known) !== JSON.stringify(next.seen);
+      if (found) near = smallest(part()) < NEAR;
+      else if (!next.seen) near = false;
+      layOut();
+      if (found || !same) moved(near);
       if (same) return;
       [mask.width, mask.height] = [overlay.width, overlay.height] = paintingSize(next);
       [done, undone] = [[], []];
-      at = [0.5, 0.5];
+      at = next.seen ? [0, 1].map((axis) => (next.seen[0][axis] + next.seen[2][axis]) / 2) : [0.5, 0.5];
       show();
       resize(size);
     }
@@ -331,6 +364,6 @@ imaginarium.brush = (() => {
     choose("paint");
     resize(size);
     open(null);
-    return { open, load, read, photo: () => (shown ? shown.id : "") };
+    return { open, load, read, zoom, photo: () => (shown ? shown.id : "") };
   };
 })();

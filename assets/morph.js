@@ -168,10 +168,11 @@ imaginarium.holes = (root, { trigger, watch, props }) => {
   const rows = make("div", { className: "holes-rows", hidden: true }, make("div", {}, make("h3", { textContent: "Candidates" }), cells),
     make("div", {}, make("h3", { textContent: "From iteration to iteration" }), steps));
   const empty = make("p", { className: "canvas-lesson" });
-  root.replaceChildren(make("div", { className: "stage-head" }, words, saves), bar, tools, view, rows, empty);
 
-  let value = EMPTY, run = 0, at = 0, step = -1, token = 0, exact = 0;
-  const painter = brush(painted, tools, () => { exact = 0; }, (text) => say({ text, error: true }));
+  let value = EMPTY, run = 0, at = 0, step = -1, token = 0, exact = 0, near = false;
+  const painter = brush(painted, tools, () => { exact = 0; }, (close) => { near = close; show(); }, (text) => say({ text, error: true }));
+
+  root.replaceChildren(make("div", { className: "stage-head" }, words, make("div", { className: "row saves" }, painter.zoom, saves)), bar, tools, view, rows, empty);
 
   // What Make is told: the photo, its mask, and whether that is, untouched, the one that came from here.
   imaginarium.mask = () => JSON.stringify({ photo: painter.photo(), data: painter.read(), token: exact });
@@ -185,7 +186,7 @@ imaginarium.holes = (root, { trigger, watch, props }) => {
     show();
   }
 
-  const kept = () => value.candidates.filter((item) => item.id);
+  const kept = () => value.candidates.filter((item) => item.id).map((item) => ({ ...item, src: item.large }));
   function open() {
     const item = chosen();
     if (item && item.id) openViewer(kept(), item.id, false, (event, wanted) => event === "export" && trigger("export",
@@ -215,7 +216,7 @@ imaginarium.holes = (root, { trigger, watch, props }) => {
     result.hidden = !item || !item.src;
     rows.hidden = !value.candidates.length;
     cells.replaceChildren(...value.candidates.map((one, index) => cell(cells.children[index], one, index)));
-    const past = item ? item.steps : [];
+    const past = item ? item.past : [];
     steps.replaceChildren(...past.map((file, number) => {
       const frame = steps.children[number] || make("button", { type: "button", className: "frame" });
       setPicture(frame, link(file), `Iteration ${number + 1}`);
@@ -227,9 +228,10 @@ imaginarium.holes = (root, { trigger, watch, props }) => {
     }));
     if (!item || !item.src) return;
     const earlier = step >= 0 && past[step];
-    setPicture(large, link(earlier || item.large), item.title);
+    const all = !earlier && item.id && !near; // of the photo, else what the network sees
+    setPicture(large, link(earlier || (all ? item.large : item.src)), item.title);
     large.disabled = !item.id;
-    result.style.setProperty("--ratio", !earlier && item.id ? value.photo.width / value.photo.height : 1); // what the network sees is square
+    result.style.setProperty("--ratio", all ? value.photo.width / value.photo.height : 1); // what the network sees is square
     caption.textContent = `${item.title}${earlier ? `, after iteration ${step + 1}` : item.words.length ? `: ${item.words[0].text}` : ""}`;
     root.dataset.iterations = past.length; // the page's tests wait for it
   }

@@ -265,7 +265,7 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
     const parts = value.faces.filter((face) => face.facts).flatMap((face) => [make("h3", { textContent: face.name }),
       make("ul", { className: "words" }, ...face.facts.map(line))]);
     const study = value.faces.map((face) => face.study).find(Boolean); // they are all of one generator
-    const walked = value.words ? [make("h3", { textContent: "The walk" }), make("ul", { className: "words" }, ...value.words.map(line))] : [];
+    const walked = value.words && value.words.length ? [make("h3", { textContent: "The walk" }), make("ul", { className: "words" }, ...value.words.map(line))] : [];
     const recipe = value.recipe ? [recipeDetails({ recipe: value.recipe })] : [];
     return [...parts, ...walked, study && studyNote(study), ...recipe].filter(Boolean);
   }

@@ -62,9 +62,17 @@ def opened(tab) -> Desk:
     return desk
 
 
+def with_dream(tab) -> Desk:
+    """A desk whose photo is a small face that fills it."""
+    desk = opened(tab)
+    last(tab._holes.photos.add_sample(desk, event(name="dream-1.png")))
+    tab._holes._seen(desk, "faces")
+    return desk
+
+
 def sent(desk, hole=None, token: int = 0, **more) -> str:
     """A mask as the browser sends it along with Make."""
-    slot = desk.tables["morph"].slots[0]
+    slot = desk.tables["morph-faces"].slots[0]
     width, height = slot.size
     mask = np.zeros((height, width), np.uint8)
     x, y, w, h = hole or (width // 3, height // 3, width // 4, height // 4)
@@ -86,14 +94,15 @@ def filled(tab, desk, iterations=1, candidates=2, seed=3, shows=(), **more):
 # -- attributes -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_visitor_sees_a_face_that_smiles(tab):
+def test_the_first_visitor_sees_a_face_that_was_changed(tab):
     desk = opened(tab)
     value = desk.tables["attributes"].value
-    assert "smiles" in value["message"] and value["after"] and value["values"] == {"Smiling": 1.0}
+    assert "Collins" in value["message"] and value["after"] and value["values"] == {"Smiling": -1.0}
     assert [row["name"] for row in value["sliders"]][:2] == ["Smiling", "Mouth_Slightly_Open"]
     assert all(-1 <= row["found"] <= 1 for row in value["sliders"])
-    assert desk.tables["holes"].value["photo"]["id"] == desk.tables["morph"].slots[0].id
+    assert desk.tables["holes"].value["photo"]["id"] == desk.tables["morph-faces"].slots[0].id
     assert len(desk.tables["between"].slots) == 2
+    assert not any("looking" in row["words"] for part in (tab._holes, tab._between) for row in part.photos.draw(desk)["photos"])
 
 
 def test_a_beard_grows_where_no_beard_shrinks():
@@ -118,7 +127,7 @@ def test_a_slider_is_answered_at_once_and_strangers_values_change_nothing(tab):
 def test_make_keeps_the_photo_at_its_own_size_and_its_recipe_makes_the_same_pixels(tab, backstage, photo):
     desk = Desk()
     list(tab._add_photos(tab._attributes, desk, [str(photo)]))
-    assert desk.tables["morph"].slots[0].name == "astronaut.png"
+    assert desk.tables["morph-faces"].slots[0].name == "astronaut.png"
     *_, (_, value, *_) = tab._attributes.find(desk, CARE)
     assert value["found"] and not value["busy"] and backstage.gallery(desk).count() == 0
     run = desk.tables["attributes"].run
@@ -157,12 +166,12 @@ def test_nobody_in_the_photo_is_said_above_the_buttons(tab, tmp_path):
 
 
 def test_a_hole_is_filled_and_nothing_else_changes(tab, backstage):
-    desk = opened(tab)
+    desk = with_dream(tab)
     stages = [step[1]["candidates"] for step in tab._holes.make(desk, sent(desk), "faces", 2, 2, 3, [])]
-    assert max(len(one["steps"]) for candidates in stages for one in candidates) == 2
+    assert max(len(one["past"]) for candidates in stages for one in candidates) == 2
     final = stages[-1]
     assert sum(one["best"] for one in final) == 1 and all(one["id"] and one["large"] for one in final)
-    gallery, slot = backstage.gallery(desk), desk.tables["morph"].slots[0]
+    gallery, slot = backstage.gallery(desk), desk.tables["morph-faces"].slots[0]
     assert gallery.count() == 2
     image, original = open_photo(gallery.png(final[0]["id"])).rgb, slot.photo().rgb
     hole = read_mask(json.loads(sent(desk))["data"], slot.size)
@@ -173,7 +182,7 @@ def test_a_hole_is_filled_and_nothing_else_changes(tab, backstage):
 
 
 def test_a_link_brings_the_mask_back_and_the_same_pixels(tab, backstage):
-    desk = opened(tab)
+    desk = with_dream(tab)
     value = filled(tab, desk, candidates=1, hole=(21, 21, 13, 9))
     gallery = backstage.gallery(desk)
     item_id = value["candidates"][0]["id"]
@@ -191,9 +200,9 @@ def test_a_link_brings_the_mask_back_and_the_same_pixels(tab, backstage):
 
 
 def test_stop_keeps_the_best_so_far(tab, backstage):
-    desk = opened(tab)
+    desk = with_dream(tab)
     steps = tab._holes.make(desk, sent(desk), "faces", 10, 2, 3, [])
-    while not (desk.tables["holes"].last and desk.tables["holes"].value["candidates"][0]["steps"]):
+    while not (desk.tables["holes"].last and desk.tables["holes"].value["candidates"][0]["past"]):
         next(steps)
     inpaint._stop(desk)
     _, value, *_ = last(steps)
@@ -202,14 +211,14 @@ def test_stop_keeps_the_best_so_far(tab, backstage):
 
 
 def test_a_hole_can_be_told_what_to_show(tab):
-    desk = opened(tab)
+    desk = with_dream(tab)
     filled(tab, desk, candidates=1, shows=["No_Beard", "Smiling", "nonsense"])
     assert desk.tables["holes"].result.request.condition == {"No_Beard": -1.0, "Smiling": 1.0}
 
 
 @pytest.mark.parametrize("forged", ["", "x", "[]", "{}", '{"photo": 1, "data": 2, "token": "x"}', None])
 def test_a_forged_mask_is_a_sentence(tab, forged):
-    desk = opened(tab)
+    desk = with_dream(tab)
     *_, problem, _, _ = last(tab._holes.make(desk, forged, "faces", 1, 1, 3, []))
     assert "Nothing is painted yet" in problem
 
@@ -222,13 +231,36 @@ def test_a_mask_that_is_none_is_a_sentence(data):
 
 
 def test_a_photo_that_changes_takes_its_candidates_along(tab):
-    desk = opened(tab)
+    desk = with_dream(tab)
     filled(tab, desk, candidates=1)
     last(tab._holes.photos.add_sample(desk, event(name="astronaut.jpg")))
-    _, value = tab._holes._seen(desk, "faces")
+    _, _, value, _ = tab._holes._seen(desk, "faces")
     assert value["photo"]["name"] == "Eileen Collins" and value["candidates"] == [] and len(value["photo"]["seen"]) == 4
-    tab._holes.photos.remove(desk, event(photo=desk.tables["morph"].slots[0].id))
-    assert tab._holes._seen(desk, "faces")[1]["photo"] is None
+    tab._holes.photos.remove(desk, event(photo=desk.tables["morph-faces"].slots[0].id))
+    assert tab._holes._seen(desk, "faces")[2]["photo"] is None
+
+
+def test_flowers_have_a_photo_of_their_own_in_which_nobody_looks_for_a_face(tab, tmp_path):
+    path = tmp_path / "tulip.png"
+    path.write_bytes(to_png(np.random.default_rng(1).integers(0, 255, (80, 60, 3), np.uint8)))
+    desk = opened(tab)
+    _, source, value, _ = tab._holes._seen(desk, "flowers")
+    assert source["subject"] == "flowers" and source["photos"] == source["samples"] == [] and value["photo"] is None
+    *_, values = tab._add_photos(tab._holes, desk, [str(path)])
+    source = values[1 + tab.outputs.index(tab._holes.outputs[0])]
+    assert source["photos"][0]["words"] == "its centre is used"
+    slot = desk.tables["morph-flowers"].slots[0]
+    whole = json.loads(sent(with_dream(tab)))
+    mask = np.zeros((80, 60), np.uint8)
+    mask[30:50, 20:40] = 255
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "PNG")
+    whole |= {"photo": slot.id, "data": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()}
+    *_, problem, _, _ = last(tab._holes.make(desk, json.dumps(whole), "flowers", 1, 1, 3, []))
+    recipe = desk.tables["holes"].result.fillings[0].recipe
+    assert problem == "" and tab.gives(recipe) == ("picture",)
+    tab._holes._seen(desk, "faces")
+    assert desk.tables["holes"].value["photo"]["name"] == "Eileen Collins"
 
 
 # -- between two photos ---------------------------------------------------------------------------------------------------
@@ -279,7 +311,12 @@ def test_flowers_of_a_kind_and_of_two(tab, backstage):
     (item,) = value["items"].values()
     assert item["title"].startswith("Tulip and wild rose") and backstage.gallery(desk).count() == 3
     recipe = backstage.gallery(desk).recipe(item["id"])
-    assert tab.gives(recipe) == ()
+    assert tab.gives(recipe) == ("picture",)
+    kept = backstage.gallery(desk)
+    mended = Parcel("picture", open_photo(kept.png(item["id"]), "tulip.png"), item["id"], recipe)
+    values = last(tab.take(desk, mended))
+    assert values[0] == PARTS[2] and desk.tables["holes"].value["photo"]["name"] == "tulip.png"
+    assert desk.tables["morph-flowers"].slots[0].origin == item["id"]
     values = last(tab.restore(Desk(token=desk.token), recipe))
     assert values[0] == PARTS[3] and values[-2] == 0.25 and "press Make" in values[-1]
 
@@ -293,7 +330,7 @@ def test_a_result_that_is_sent_here_is_changed_and_mended(tab, backstage, photo)
     item = backstage.gallery(desk).add(open_photo(photo).rgb, recipe, (), "A lion")
     parcel = Parcel("photo", open_photo(backstage.gallery(desk).png(item.id), "A lion.png"), item.id, recipe)
     assert all(len(values) == len(tab.outputs) for values in tab.take(desk, parcel))
-    assert desk.tables["morph"].slots[0].origin == item.id and desk.tables["holes"].value["photo"]["name"] == "A lion.png"
+    assert desk.tables["morph-faces"].slots[0].origin == item.id and desk.tables["holes"].value["photo"]["name"] == "A lion.png"
     value = filled(tab, desk, candidates=1, hole=(200, 90, 30, 30))
     assert backstage.gallery(desk).recipe(value["candidates"][0]["id"]).parents == (item.id,)
 

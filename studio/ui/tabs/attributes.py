@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 CARE = 30
 LONGEST_SENT = 4000  # characters of what the sliders say
 MAKING = 6  # outputs of making
-FIRST = {"Smiling": 1.0}  # what the first visitor sees done to a sample
+FIRST = {"Smiling": -1.0}  # what the first visitor sees done to a sample
 
 
 class Attributes:
@@ -145,7 +145,8 @@ class Attributes:
         show_found(room, result.found, _labels(engine), _sliders(engine))
         room.value["values"] = to_sliders(result.request.condition, _sliders(engine))
         show_result(room, slot, result)
-        room.value |= {"busy": False, "message": f"{slot.name} smiles. Move a slider, or drop a photo of your own."}
+        said = f"{moved_name(slot, result)}. Move a slider, or drop a photo of your own."
+        room.value |= {"busy": False, "message": said}
 
     # -- what arrives ---------------------------------------------------------------------------------------------------
 

@@ -139,13 +139,13 @@ def show_result(room: Tuning, slot: Slot, result: AttributesResult) -> None:
 
 def sentences(result: AttributesResult) -> list[dict[str, Any]]:
     """What is said of a changed face, each with its figures."""
-    found, asked = found_values(result), result.request.condition
+    from studio.pipelines.parts import SURE
+
     kept = "" if result.identity is None else f"identity cosine {result.identity:.2f}"
     said = [told(text, kept, "not sure" not in text) for text in result.words]
     for one in result.readings:
-        wanted = asked.get(one.attribute, 0.0) > found[one.attribute]
         figure = f"{100 * one.before:.0f} % before, {100 * one.after:.0f} % after"
-        said.append(told(one.words, figure, (one.after > one.before) == wanted))
+        said.append(told(one.words, figure, (one.after >= SURE) == (result.condition[one.attribute] > 0)))
     return [*said, *likeness(result.found)]
 
 

@@ -22,7 +22,17 @@ from studio.ui.source import PhotoSource, Sample, face_choices, then
 from studio.ui.strip import QUIET, download, parcel, strip_value
 from studio.ui.tabs.between_canvas import INVITATION, Way, show_end, show_film, show_preview, show_result, start, title_of
 from studio.ui.tabs.manifold_canvas import settle
-from studio.ui.tabs.morph_canvas import MAX_CARE, NO_NETWORKS, domain_radio, domains, keep_photo, told
+from studio.ui.tabs.morph_canvas import (
+    MAX_CARE,
+    NO_NETWORKS,
+    domain_radio,
+    domains,
+    has_faces,
+    keep_photo,
+    subject_of,
+    take_middle,
+    told,
+)
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -57,7 +67,9 @@ class Between:
 
     def __init__(self, backstage: Backstage, samples: Callable[[], tuple[Sample, ...]], restores: Callable[[Recipe], bool]):
         self._backstage, self._samples = backstage, samples
-        self.photos = PhotoSource(backstage, _way, samples, 2, mixes=True, restores=restores)
+        self.photos = PhotoSource(
+            backstage, _way, samples, 2, mixes=True, restores=restores, subject=lambda desk: subject_of(_way(desk).domain)
+        )
 
     # -- the page -------------------------------------------------------------------------------------------------------
 
@@ -87,6 +99,7 @@ class Between:
         self.making = [shell.desk, stage, shell.strip, problem, make, stop]
         desk, running = shell.desk, {"show_progress": "hidden", "api_visibility": "private"}
         self.photos.connect(desk, source)
+        domain.input(self._turn, [desk, domain], [desk, source], **QUIET)
         asked = [make.click, frames.release]
         gr.on(asked, self.make, [desk, *self.controls.all()], self.making, trigger_mode="always_last", **running)
         stop.click(_stop, [desk], [desk, stop], **QUIET)
@@ -98,14 +111,17 @@ class Between:
         there, way = domains(self._backstage), _way(desk)
         if not there:
             way.value = {**way.value, "message": NO_NETWORKS}
-        return self.photos.draw(desk), way.value, domain_radio(there), *(gr.skip(),) * 2, ""
+        elif way.domain not in there:
+            way.turn(there[0])
+        return self.photos.draw(desk), way.value, domain_radio(there, way.domain), *(gr.skip(),) * 2, ""
 
     def show_first_visit(self, desk: Desk) -> None:
         """Two samples to press Make with."""
         way = _way(desk)
         if not way.slots and not way.run and len(self._samples()) > 2:
             way.slots = [sample.slot() for sample in self._samples()[:2]]
-            way.value = {**way.value, "message": "Two faces that never were: press Make to go from one to the other."}
+            self.photos.find_all(desk)
+            way.value = {**way.value, "message": "Press Make to go from one face to the other."}
 
     def skip(self) -> tuple[Any, ...]:
         """All outputs as they are."""
@@ -115,6 +131,12 @@ class Between:
         """The visitor comes here; one value per output."""
         return (self.photos.draw(desk), _way(desk).value, *self.skip()[2:])
 
+    def _turn(self, desk: Desk, domain: str) -> tuple[Desk, dict[str, Any]]:
+        """Photos of something else are asked for."""
+        if domain in domains(self._backstage):
+            _way(desk).turn(domain)
+        return desk, self.photos.draw(desk)
+
     # -- what arrives ---------------------------------------------------------------------------------------------------
 
     def arrived(self, desk: Desk, said: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
@@ -122,12 +144,16 @@ class Between:
         way = _way(desk)
         if way.expected and not said["error"]:
             said = self.photos.expected_words(desk, Recipe(tab="morph", verb="morph", inputs=way.expected))
+        if not has_faces(way.domain):
+            take_middle(way)
         yield self.photos.draw(desk, said), *self.skip()[1:]
         yield self.photos.draw(desk, self.photos.find_all(desk) or said), *self.skip()[1:]
 
     def restore(self, desk: Desk, recipe: Recipe) -> tuple[Any, ...]:
         """Everything as the recipe says, one value per output; Make then gives the same pixels."""
         asked, way = recipe.parameters, _way(desk)
+        if asked.get("domain") in domains(self._backstage):
+            way.turn(asked["domain"])
         try:
             missing = self.photos.restore(desk, recipe)
         except ValueError as error:
@@ -135,9 +161,8 @@ class Between:
         desk.wanted, way.place = recipe, asked["step"] if type(asked.get("step")) is int else None
         trouble = missing_networks(self._backstage, recipe)
         said = note(f"The settings are restored. {then(missing)} {trouble}".strip(), bool(trouble))
-        domain = asked["domain"] if asked.get("domain") in domains(self._backstage) else gr.skip()
         frames, care = _bounded(asked.get("frames"), FEWEST, MOST), _bounded(asked.get("steps"), 0, MAX_CARE)
-        return self.photos.draw(desk, said), gr.skip(), domain, frames, care, ""
+        return self.photos.draw(desk, said), gr.skip(), way.domain, frames, care, ""
 
     # -- making ---------------------------------------------------------------------------------------------------------
 
@@ -158,11 +183,13 @@ class Between:
         """The widgets as a request. Raises ``ValueError``."""
         from studio.pipelines.morph import MorphRequest
 
+        if domain is not None:
+            way.turn(domain)
         if len(way.slots) < 2:
             raise ValueError(INVITATION)
-        faces = face_choices(way, engine) if domain == "faces" else ()
+        faces = face_choices(way, engine) if has_faces(way.domain) else ()
         photos = tuple(slot.photo() for slot in way.slots)
-        return MorphRequest(photos, domain or "faces", int(frames), int(care), faces)
+        return MorphRequest(photos, way.domain, int(frames), int(care), faces)
 
     def _fill(self, desk: Desk, engine: Engine, request: MorphRequest) -> Iterator[tuple[Any, ...]]:
         way = _way(desk)

@@ -12,7 +12,7 @@ from studio.ui.parts import capital, pretty, preview, served
 from studio.ui.session import Slot, Table
 from studio.ui.source import source_crop
 from studio.ui.tabs.manifold_canvas import EMPTY, SPRITES, likeness, sprites
-from studio.ui.tabs.morph_canvas import told
+from studio.ui.tabs.morph_canvas import has_faces
 
 if TYPE_CHECKING:
     from studio.pipelines.conditioned import Found
@@ -26,8 +26,13 @@ INVITATION = "Two photos are needed: choose samples or drop your own, then press
 
 @dataclass
 class Way(Table):
-    """One visitor's two photos and the way between them; ``films`` are files that were asked for, ``sheet_id`` what is kept."""
+    """One visitor's two photos and the way between them; ``films`` are files that were asked for, ``sheet_id`` what is kept.
 
+    ``domain`` is what the photos are of, ``photos`` are those of the others.
+    """
+
+    domain: str = "faces"
+    photos: dict[str, list[Slot]] = field(default_factory=dict)
     result: MorphResult | None = None
     film: Film | None = None
     films: dict[str, bytes] = field(default_factory=dict)
@@ -42,6 +47,12 @@ class Way(Table):
         self.run, self.stopped, self.expected = self.run + 1, False, ()
         self.result, self.film, self.films, self.sheet_id = None, None, {}, ""
         return self.run
+
+    def turn(self, domain: str) -> None:
+        """Looks at another domain; each keeps its photos."""
+        before, self.domain = self.domain, domain
+        if before != domain:
+            self.photos[before], self.slots = self.slots, self.photos.get(domain, [])
 
     def goes_on(self, run: int) -> bool:
         """Whether a run is the latest and was not stopped."""
@@ -84,7 +95,7 @@ def start(way: Way, request: MorphRequest) -> None:
 
 def _end(slot: Slot, domain: str) -> dict[str, Any]:
     """A photo at one end of the way."""
-    crop = source_crop(slot, "head") if domain == "faces" else served(preview(slot.photo().rgb, 320), f"{slot.name}.jpg")
+    crop = source_crop(slot, "head") if has_faces(domain) else served(preview(slot.photo().rgb, 320), f"{slot.name}.jpg")
     return {"id": slot.id, "name": Path(slot.name).stem, "src": crop, "found": None, "words": "", "figure": ""}
 
 
@@ -114,7 +125,7 @@ def show_result(way: Way) -> None:
     result = way.result
     cells = [served(to_png(image), f"frame-{column + 1}.png") for column, image in enumerate(result.images)]
     way.value["rows"] = [{**way.value["rows"][0], "cells": cells, "words": list(result.words), "study": result.study}]
-    way.value |= {"words": [told(text) for text in result.words], "recipe": pretty(result.recipe)}
+    way.value |= {"words": [], "recipe": pretty(result.recipe)}  # what is said of both ends is said there
 
 
 def show_film(way: Way) -> None:

@@ -36,11 +36,10 @@ NO_CLASSES = "There are no networks for flowers or birds here yet: bring them wi
 
 @dataclass
 class Field(Run):
-    """One visitor's flowers and birds: ``sheet_png`` is the last sheet, ``wanted`` what a restored recipe asks for until it is
-    made."""
+    """One visitor's flowers and birds: ``sheet_png`` is the last sheet; of what is ``restored`` nothing else is shown first."""
 
     sheet_png: bytes | None = None
-    wanted: ClassRequest | MixRequest | None = None
+    restored: bool = False
 
     def __post_init__(self) -> None:
         self.value = {**EMPTY_SHEET, "message": INVITATION}
@@ -162,7 +161,7 @@ class Classes:
             return (*self.skip()[:-1], problem_text(str(error)))
         if request.domain not in self._domains():
             return (*self.skip()[:-1], problem_text(f"There are no networks for {request.domain} here yet: pull them first."))
-        desk.wanted = recipe
+        desk.wanted, _room(desk).restored = recipe, True
         names = _names(request)
         weights = (request.weights or (1.0,) * len(names)) if isinstance(request, MixRequest) else (1.0,)
         share = weights[-1] / sum(weights) if len(names) == 2 else 0.5
@@ -175,7 +174,7 @@ class Classes:
 
     def first(self, desk: Desk, *given: Any) -> Iterator[tuple[Any, ...]]:
         """Whoever comes here for the first time sees something at once."""
-        if _room(desk).run or desk.wanted or not self._domains():
+        if _room(desk).run or _room(desk).restored or not self._domains():
             yield self.nothing()
         else:
             yield from self.make(desk, *given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from studio.core.images import to_png
 from studio.core.recipe import Recipe, without_recipe
 from studio.ui.delivery import missing_networks
 from studio.ui.parts import buttons, drawn, event_value, note, pretty, problem_text, progress
-from studio.ui.session import Backstage, Desk, Slot
+from studio.ui.session import Backstage, Desk, Slot, Table
 from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, then
 from studio.ui.strip import QUIET, download, parcel, strip_value
 from studio.ui.tabs.inpaint_canvas import (
@@ -35,7 +35,17 @@ from studio.ui.tabs.inpaint_canvas import (
     show_iteration,
     title_of,
 )
-from studio.ui.tabs.morph_canvas import NO_NETWORKS, SEEDS, domain_radio, domains, keep_photo, photo_table
+from studio.ui.tabs.morph_canvas import (
+    NO_NETWORKS,
+    SEEDS,
+    domain_radio,
+    domains,
+    has_faces,
+    keep_photo,
+    photo_table,
+    subject_of,
+    take_middle,
+)
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -74,7 +84,7 @@ class Holes:
 
     def __init__(self, backstage: Backstage, samples: Callable[[], tuple[Sample, ...]], restores: Callable[[Recipe], bool]):
         self._backstage = backstage
-        self.photos = PhotoSource(backstage, photo_table, samples, 1, restores=restores)
+        self.photos = PhotoSource(backstage, _table, samples, 1, restores=restores, subject=_subject)
 
     # -- the page -------------------------------------------------------------------------------------------------------
 
@@ -94,7 +104,8 @@ class Holes:
         self.outputs = [source, stage, *controls.all(), problem]
         self.making = [shell.desk, stage, shell.strip, problem, make, stop]
         desk, running = shell.desk, {"show_progress": "hidden", "api_visibility": "private"}
-        self._show_photo = {"fn": self._seen, "inputs": [desk, controls.domain], "outputs": [desk, stage], **running}
+        seen = [desk, source, stage, controls.shows]
+        self._show_photo = {"fn": self._seen, "inputs": [desk, controls.domain], "outputs": seen, **running}
         for event in self.photos.connect(desk, source):
             event.then(**self._show_photo)
         controls.domain.input(**self._show_photo)
@@ -146,21 +157,25 @@ class Holes:
         self._look_at(desk)
         return (self.photos.draw(desk), _room(desk).value, *self.skip()[2:])
 
-    def _choices(self, domain: str) -> Any:
+    def _choices(self, domain: str, chosen: Sequence[str] = ()) -> Any:
         """What a face can be told to show."""
         from studio.pipelines.conditioned import sliders
 
-        if domain != "faces" or domain not in domains(self._backstage):
+        if not has_faces(domain) or domain not in domains(self._backstage):
             return gr.CheckboxGroup(choices=[], value=[], visible=False)
-        return gr.CheckboxGroup(choices=[(one.high, one.attribute) for one in sliders(self._backstage.registry)], visible=True)
+        choices = [(one.high, one.attribute) for one in sliders(self._backstage.registry)]
+        known = {attribute for _, attribute in choices}
+        return gr.CheckboxGroup(choices=choices, value=[name for name in chosen if name in known], visible=True)
 
     # -- the photo ------------------------------------------------------------------------------------------------------
 
     def arrived(self, desk: Desk, said: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Photos were added, one value per output."""
-        table, room = photo_table(desk), _room(desk)
+        table, room = _table(desk), _room(desk)
         if table.expected and not said["error"]:
             said = self.photos.expected_words(desk, Recipe(tab="morph", verb="inpaint", inputs=table.expected))
+        if not has_faces(room.domain):
+            take_middle(table)
         yield self.photos.draw(desk, said), *self.skip()[1:]
         trouble = self.photos.find_all(desk)
         if room.waits and not table.expected:
@@ -169,16 +184,26 @@ class Holes:
         self._look_at(desk)
         yield self.photos.draw(desk, trouble or said), room.value, *self.skip()[2:]
 
-    def _seen(self, desk: Desk, domain: str | None) -> tuple[Desk, dict[str, Any]]:
+    def take(self, desk: Desk, slot: Slot, recipe: Recipe) -> tuple[Any, ...]:
+        """A flower or bird that was made here becomes the photo, one value per output."""
+        room = _room(desk)
+        room.domain = recipe.parameters["domain"] if recipe.parameters.get("domain") in domains(self._backstage) else room.domain
+        table = _table(desk)
+        table.slots, table.expected, slot.choice = [slot], (), "centre"
+        self._look_at(desk)
+        settings = room.domain, *(gr.skip(),) * 3, self._choices(room.domain)
+        return self.photos.draw(desk), room.value, *settings, ""
+
+    def _seen(self, desk: Desk, domain: str | None) -> tuple[Any, ...]:
         """The photo, or how it is seen, has changed."""
         room = _room(desk)
-        room.domain = domain or room.domain
+        turned, room.domain = domain not in (None, room.domain), domain or room.domain
         self._look_at(desk)
-        return desk, room.value
+        return desk, self.photos.draw(desk), room.value, self._choices(room.domain) if turned else gr.skip()
 
     def _look_at(self, desk: Desk) -> None:
         """Puts the photo on the canvas, with what the network sees of it."""
-        room, table = _room(desk), photo_table(desk)
+        room, table = _room(desk), _table(desk)
         if not table.slots:
             room.value |= {"photo": None, "mask": None, "candidates": [], "lesson": LESSON, "sheet": False}
             return
@@ -197,7 +222,7 @@ class Holes:
         from studio.pipelines.photos import FaceChoice
 
         face = None
-        if room.domain == "faces":
+        if has_faces(room.domain):
             if slot.choice is None and not slot.faces:
                 return None
             face = FaceChoice(eyes=eyes_of(slot))
@@ -212,10 +237,12 @@ class Holes:
         from studio.pipelines.inpaint import request_from_recipe
 
         room = _room(desk)
+        if recipe.parameters.get("domain") in domains(self._backstage):
+            room.domain = recipe.parameters["domain"]
         try:
             missing = self.photos.restore(desk, recipe)
             room.waits = recipe if missing else None
-            request = None if missing else request_from_recipe(recipe, [slot.photo() for slot in photo_table(desk).slots])
+            request = None if missing else request_from_recipe(recipe, [slot.photo() for slot in _table(desk).slots])
         except ValueError as error:
             return (self.photos.draw(desk, note(str(error), True)), *self.skip()[1:])
         desk.wanted = recipe
@@ -223,13 +250,11 @@ class Holes:
         said = note(f"The settings are restored. {then(missing)} {trouble}".strip(), bool(trouble))
         if request is None:
             return self.photos.draw(desk, said), *self.skip()[1:]
-        room.domain = request.domain
         self._look_at(desk)
         room.masks += 1
         room.wanted, room.value["mask"] = request, {"src": mask_file(request.mask), "token": room.masks}
-        signs = {name for name, value in request.condition.items() if value}
-        shows = gr.CheckboxGroup(value=sorted(signs)) if request.domain == "faces" else gr.skip()
-        widgets = request.domain, request.iterations, request.candidates, request.seed, shows
+        shows = sorted(name for name, value in request.condition.items() if value)
+        widgets = request.domain, request.iterations, request.candidates, request.seed, self._choices(request.domain, shows)
         return self.photos.draw(desk, said), room.value, *widgets, ""
 
     # -- making ---------------------------------------------------------------------------------------------------------
@@ -260,7 +285,7 @@ class Holes:
         """What the widgets and the painted mask ask for. Raises ``ValueError``."""
         from studio.pipelines.inpaint import InpaintRequest
 
-        room, table = _room(desk), photo_table(desk)
+        room, table = _room(desk), _table(desk)
         if not table.slots:
             raise ValueError("Choose a sample or drop a photo first.")
         if seed is None:
@@ -269,17 +294,17 @@ class Holes:
         mask = read_mask(data if photo_id == slot.id else "", slot.size)
         if room.wanted is not None and token == room.masks:  # nobody has painted on it: it is the recipe's own
             mask = room.wanted.mask
-        face = face_choices(table, engine)[0] if domain == "faces" else None
-        condition = self._condition(room, domain, shows)
+        face = face_choices(table, engine)[0] if has_faces(room.domain) else None
+        condition = self._condition(room, shows)
         counts = {"iterations": int(iterations), "candidates": int(candidates), "seed": int(seed)}
-        return InpaintRequest(slot.photo(), mask, domain or room.domain, condition=condition, face=face, **counts)
+        return InpaintRequest(slot.photo(), mask, room.domain, condition=condition, face=face, **counts)
 
-    def _condition(self, room: Repair, domain: str | None, shows: list[str] | None) -> dict[str, float]:
+    def _condition(self, room: Repair, shows: list[str] | None) -> dict[str, float]:
         """What the hole is filled as; of what no widget can show, what a restored recipe says stays."""
         from studio.pipelines.conditioned import SLIDERS
 
-        wanted = dict(room.wanted.condition) if room.wanted and room.wanted.domain == domain else {}
-        if domain != "faces":
+        wanted = dict(room.wanted.condition) if room.wanted and room.wanted.domain == room.domain else {}
+        if not has_faces(room.domain):
             return wanted
         signs = {slider.attribute: float(slider.sign) for slider in SLIDERS}
         named = {name: wanted.get(name, signs[name]) for name in shows or () if name in signs}
@@ -289,7 +314,7 @@ class Holes:
         from studio.pipelines.inpaint import InpaintResult, Iteration, inpaint, settle
         from studio.pipelines.parts import Progress
 
-        room, slot = _room(desk), photo_table(desk).slots[0]
+        room, slot = _room(desk), _table(desk).slots[0]
         run, room.last, room.result, stopped = room.begin(), None, None, False
         room.value |= {"busy": True, "message": "Starting", "run": run}
         new_candidates(room, request.candidates, request.iterations)
@@ -344,7 +369,7 @@ class Holes:
         result = room.result
         if result is None:
             return desk, parcel(desk, note=note("That is not here any more: make it again.", True))
-        name = title_of(photo_table(desk).slots[0], 0).rpartition(",")[0] if photo_table(desk).slots else "filled"
+        name = title_of(_table(desk).slots[0], 0).rpartition(",")[0] if _table(desk).slots else "filled"
         if event_value(event, "what") == "sheet":
             data, name = to_png(result.sheet, result.recipe), f"{name}, all.png"
         elif type(index) is int and 0 <= index < len(result.fillings):
@@ -357,6 +382,14 @@ class Holes:
 
 def _room(desk: Desk) -> Repair:
     return desk.tables.setdefault("holes", Repair())
+
+
+def _table(desk: Desk) -> Table:
+    return photo_table(desk, _room(desk).domain)
+
+
+def _subject(desk: Desk) -> str:
+    return subject_of(_room(desk).domain)
 
 
 def _summary(room: Repair, stopped: bool) -> str:

@@ -23,7 +23,7 @@ from studio.ui.tabs.morph_canvas import EMPTY, Run, shown, told
 if TYPE_CHECKING:
     from studio.pipelines.inpaint import Filling, InpaintRequest, InpaintResult, Iteration
 
-LESSON = "Choose a sample or drop a photo. Then paint over what should be imagined anew, and press Make."
+LESSON = "Choose a sample or drop a photo on the left. Then paint over what should be imagined anew, and press Make."
 INVITATION = "Paint over what should be imagined anew, then press Make."
 LARGEST_MASK = 4_000_000  # bytes, and pixels, of what a browser may send
 START = "data:image/png;base64,"
@@ -104,7 +104,7 @@ def photo_value(slot: Slot, corners: np.ndarray | None) -> dict[str, Any]:
 def new_candidates(room: Repair, count: int, iterations: int) -> None:
     """The canvas before the first iteration."""
     empty = {"id": "", "src": None, "large": None, "words": [], "short": "", "best": False}
-    candidates = [{**empty, "key": f"hole/{n}", "title": f"Candidate {n + 1}", "steps": []} for n in range(count)]
+    candidates = [{**empty, "key": f"hole/{n}", "title": f"Candidate {n + 1}", "past": []} for n in range(count)]
     room.value |= {"candidates": candidates, "iterations": iterations, "sheet": False, "total": iterations, "done": 0}
 
 
@@ -114,7 +114,7 @@ def show_iteration(room: Repair, step: Iteration) -> None:
     candidates = []
     for number, (old, image, near) in enumerate(zip(room.value["candidates"], step.images, step.agreements, strict=True)):
         file = shown(image, f"hole-{number + 1}-{step.iteration}")
-        change = {"src": file, "large": file, "steps": [*old["steps"], file], "short": f"{near:.1f} dB", "best": number == best}
+        change = {"src": file, "large": file, "past": [*old["past"], file], "short": f"{near:.1f} dB", "best": number == best}
         candidates.append({**old, **change})
     room.value |= {"candidates": candidates, "done": step.done, "total": step.total, "message": step.message}
 

@@ -50,7 +50,7 @@ class MorphTab:
 
     id = "morph"
     title = "Morph"
-    takes: ClassVar = {"photo": "Change or mend it"}
+    takes: ClassVar = {"photo": "Change or mend it", "picture": "Mend it"}
 
     def __init__(self, backstage: Backstage):
         self._backstage = backstage
@@ -71,9 +71,10 @@ class MorphTab:
 
     @staticmethod
     def gives(recipe: Recipe) -> Sequence[str]:
-        """A single picture of a person can be sent on; a sheet, a flower or a bird cannot."""
-        whole = recipe.verb == "attributes" or "index" in recipe.parameters or "step" in recipe.parameters
-        return ("photo",) if whole and recipe.parameters.get("domain", "faces") in ("faces", "people") else ()
+        """A single picture can be sent on, that of a person as a photo; a sheet cannot."""
+        if not (recipe.verb == "attributes" or "index" in recipe.parameters or "step" in recipe.parameters):
+            return ()
+        return ("photo",) if recipe.parameters.get("domain", "faces") in ("faces", "people") else ("picture",)
 
     # -- the page -------------------------------------------------------------------------------------------------------
 
@@ -122,7 +123,7 @@ class MorphTab:
 
         with self._warming:
             if len(self._samples) == 1 and (generators := list_generators(engine.registry)):
-                self._samples = (*dreamt_samples(engine, generators[0]), ASTRONAUT)
+                self._samples = (ASTRONAUT, *dreamt_samples(engine, generators[0]))
             self._attributes.warm_up(engine, self._samples[0])
 
     def open(self, desk: Desk) -> Iterator[tuple[Any, ...]]:
@@ -151,8 +152,12 @@ class MorphTab:
             yield desk, *self._values(**{part.name: values})
 
     def take(self, desk: Desk, sent: Parcel) -> Iterator[tuple[Any, ...]]:
-        """A kept result becomes the photo that is changed or mended."""
-        slot, table = sent_slot(sent), photo_table(desk)
+        """A kept result becomes the photo that is changed or mended; a flower or bird can only be mended."""
+        slot = sent_slot(sent)
+        if sent.kind == "picture":
+            yield self._values(self._holes, **{self._holes.name: self._holes.take(desk, slot, sent.recipe)})
+            return
+        table = photo_table(desk)
         table.slots, table.expected = [slot], ()
         said = note(f"{slot.name} is here: press Make to find its face, or turn to Fill holes to mend it.")
         for part in (self._attributes, self._holes):

@@ -12,6 +12,7 @@ import numpy as np
 
 from studio.ui.parts import capital, preview, served
 from studio.ui.session import Backstage, Desk, Slot, Table
+from studio.ui.source import PEOPLE
 
 if TYPE_CHECKING:
     from studio.core.gallery import Gallery
@@ -50,9 +51,25 @@ class Run:
             self.value |= {"busy": False, "message": message}
 
 
-def photo_table(desk: Desk) -> Table:
-    """The photo whose attributes are changed and whose holes are filled: it is one and the same."""
-    return desk.tables.setdefault("morph", Table())
+def photo_table(desk: Desk, domain: str = "faces") -> Table:
+    """The photo whose attributes are changed and whose holes are filled: it is one and the same. Each domain has its own."""
+    return desk.tables.setdefault(f"morph-{domain}", Table())
+
+
+def subject_of(domain: str) -> str:
+    """What photos of a domain are asked for."""
+    return PEOPLE if domain in ("faces", "people") else domain
+
+
+def has_faces(domain: str) -> bool:
+    """Whether the networks of a domain look for faces; of the others they take the middle."""
+    return domain == "faces"
+
+
+def take_middle(table: Table) -> None:
+    """Of photos of no people nobody looks for a face."""
+    for slot in table.slots:
+        slot.choice = "centre"
 
 
 def domains(backstage: Backstage) -> tuple[str, ...]:
