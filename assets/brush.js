@@ -82,7 +82,7 @@ imaginarium.brush = (() => {
     const undo = icon("↶", "Take the last stroke back (Ctrl Z)", () => back(), { className: "icon brush-undo" });
     const redo = icon("↷", "Paint it again (Ctrl Shift Z)", () => forward(), { className: "icon brush-redo" });
     const picker = make("input", { type: "file", accept: "image/*", hidden: true, className: "mask-picker" });
-    const zoom = quiet("", () => { near = !near; layOut(); moved(near); }, { className: "quiet brush-zoom", hidden: true,
+    const zoom = quiet("", () => { near = !near; layOut(); show(); moved(near); }, { className: "quiet brush-zoom", hidden: true,
       title: "Only what the network sees, or all of the photo" });
     picker.addEventListener("change", () => { if (picker.files[0]) readMask(picker.files[0]); picker.value = ""; });
     bar.replaceChildren(make("div", { className: "row brush-kinds", role: "radiogroup", ariaLabel: "Tool" }, ...tools), dial, undo, redo,
@@ -183,7 +183,7 @@ imaginarium.brush = (() => {
     }
 
     function stripes(ink) {
-      const side = Math.max(8, Math.round(overlay.width / 60)), tile = make("canvas", { width: side, height: side }), brush = tile.getContext("2d");
+      const side = Math.max(4, Math.round(((near ? part()[2] : 1) * overlay.width) / 60)), tile = make("canvas", { width: side, height: side }), brush = tile.getContext("2d");
       const colour = getComputedStyle(field).getPropertyValue("--accent");
       brush.globalAlpha = 0.62;
       brush.fillStyle = colour;

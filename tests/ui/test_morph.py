@@ -151,6 +151,18 @@ def test_make_keeps_the_photo_at_its_own_size_and_its_recipe_makes_the_same_pixe
     assert b"imaginarium:recipe" not in Path(brought["file"]["path"]).read_bytes()
 
 
+def test_what_is_shown_is_of_the_photo_that_is_here(tab):
+    desk = with_dream(tab)  # it came while the holes were in sight
+    assert desk.tables["attributes"].value["found"]
+    _, *values = tab._switch(desk, PARTS[0])
+    assert len(values) == len(tab.outputs) and desk.tables["attributes"].value["before"] is None
+    *_, (_, value, *_) = tab._find(desk, PARTS[0], CARE)
+    assert value["found"] and value["title"] == "Nobody 1, as it was found"
+    tab._attributes.photos.remove(desk, event(photo=desk.tables["morph-faces"].slots[0].id))
+    ((_, value, *_),) = tab._attributes.find(desk, CARE)
+    assert value["before"] is None and value["lesson"] and not value["found"]
+
+
 def test_nobody_in_the_photo_is_said_above_the_buttons(tab, tmp_path):
     path = tmp_path / "empty.png"
     path.write_bytes(to_png(np.full((64, 64, 3), 200, np.uint8)))

@@ -81,7 +81,7 @@ class Attributes:
         with gr.Column(elem_classes=["canvas", "in-attributes"]):
             stage = drawn("attributes", "attributes", "look", "export")
             answer = drawn("answer", "attributes-answer")
-        self.outputs = [source, stage, care, problem]
+        self.care, self.outputs = care, [source, stage, care, problem]
         self.making = [shell.desk, stage, shell.strip, problem, make, stop]
         desk, running = shell.desk, {"show_progress": "hidden", "api_visibility": "private"}
         sent = gr.Textbox(visible=False)
@@ -111,9 +111,23 @@ class Attributes:
         """All outputs as they are."""
         return (gr.skip(),) * len(self.outputs)
 
+    @staticmethod
+    def nothing() -> tuple[Any, ...]:
+        """All outputs of making as they are."""
+        return (gr.skip(),) * MAKING
+
     def turn_to(self, desk: Desk) -> tuple[Any, ...]:
         """The visitor comes here, perhaps with another photo; one value per output."""
+        self._refresh(desk)
         return self.photos.draw(desk), _room(desk).value, *self.skip()[2:]
+
+    @staticmethod
+    def _refresh(desk: Desk) -> None:
+        """What is on the canvas is always of the photo that is here."""
+        room, slots = _room(desk), photo_table(desk).slots
+        photo = slots[0].id if slots else ""
+        if room.photo != photo:
+            room.forget(photo)
 
     def trouble(self, desk: Desk, words: str) -> tuple[Any, ...]:
         """A sentence about the photo, one value per output."""
@@ -155,7 +169,8 @@ class Attributes:
         table = photo_table(desk)
         if table.expected and not said["error"]:
             said = self.photos.expected_words(desk, Recipe(tab="morph", verb="attributes", inputs=table.expected))
-        yield self.photos.draw(desk, said), *self.skip()[1:]
+        self._refresh(desk)
+        yield self.photos.draw(desk, said), _room(desk).value, *self.skip()[2:]
         yield self.photos.draw(desk, self.photos.find_all(desk) or said), *self.skip()[1:]
 
     def restore(self, desk: Desk, recipe: Recipe) -> tuple[Any, ...]:
@@ -168,10 +183,11 @@ class Attributes:
             return (self.photos.draw(desk, note(str(error), True)), *self.skip()[1:])
         desk.wanted = recipe
         known = _sliders(self._backstage.engine()) if has_domain(self._backstage, "faces") else ()
-        room.begin()
-        room.found, room.key, room.restored = None, None, True
-        room.value = {**Tuning().value, "run": room.run, "set": room.value["set"] + 1, "lesson": "Press Make to make it again."}
-        room.value["values"] = to_sliders(condition, known)
+        slots = photo_table(desk).slots
+        room.forget(slots[0].id if slots else "")
+        room.restored = True
+        more = {"set": room.value["set"] + 1, "values": to_sliders(condition, known), "lesson": "Press Make to make it again."}
+        room.value |= more
         trouble = missing_networks(self._backstage, recipe)
         said = note(f"The settings are restored. {then(missing)} {trouble}".strip(), bool(trouble))
         return self.photos.draw(desk, said), room.value, min(max(steps, 0), MAX_CARE), ""
@@ -180,11 +196,12 @@ class Attributes:
 
     def find(self, desk: Desk, care: float) -> Iterator[tuple[Any, ...]]:
         """Finds the face of a photo that has just come, so that the sliders can move; nothing is kept."""
+        self._refresh(desk)
         room, table = _room(desk), photo_table(desk)
         slot = table.slots[0] if table.slots else None
         waits = slot is None or room.restored or (slot.choice is None and not slot.faces)
         if waits or not has_domain(self._backstage, "faces") or room.key == _key(slot, int(care)):
-            yield (gr.skip(),) * MAKING
+            yield desk, room.value, *self.nothing()[2:]
             return
         yield from self._guarded(desk, lambda engine: self._fill(desk, engine, {}, int(care)))
 

@@ -28,16 +28,31 @@ SLIGHT = 0.15  # a move that is not worth a word in a name
 
 @dataclass
 class Tuning(Run):
-    """One visitor's face: what was found of which photo (``key``), what was made last, whether a ``restored`` recipe waits."""
+    """One visitor's face: what was found of which photo (``key``), what was made last, whether a ``restored`` recipe waits.
 
+    ``photo`` is the id of the one that is on the canvas.
+    """
+
+    photo: str = ""
     found: Found | None = None
     key: Any = None
     result: AttributesResult | None = None
     restored: bool = False
 
     def __post_init__(self) -> None:
-        self.value = {**EMPTY, "before": None, "after": None, "network": None, "answer": None, "whole": None, "sliders": [],
-                      "values": {}, "found": "", "set": 0, "words": None, "lesson": LESSON}  # fmt: skip
+        self.value = self._empty()
+
+    @staticmethod
+    def _empty() -> dict[str, Any]:
+        return {**EMPTY, "before": None, "after": None, "network": None, "answer": None, "whole": None, "sliders": [],
+                "values": {}, "found": "", "set": 0, "words": None, "recipe": None, "lesson": LESSON}  # fmt: skip
+
+    def forget(self, photo: str) -> None:
+        """Another photo, or none, is here; of a restored recipe the sliders stay."""
+        self.begin()
+        self.photo, self.found, self.key, self.result = photo, None, None, None
+        kept = {"values": self.value["values"] if self.restored else {}, "set": self.value["set"], "run": self.run}
+        self.value = {**self._empty(), **kept}
 
 
 # -- sliders --------------------------------------------------------------------------------------------------------------
@@ -99,6 +114,7 @@ def describe(recipe: Recipe) -> list[list[str]]:
 
 def start(room: Tuning, slot: Slot, fresh: bool = True) -> None:
     """The canvas before anything arrives; of the same face everything stays in sight."""
+    room.photo = slot.id
     room.value |= {"busy": True, "done": 0, "total": 0, "message": "Starting", "run": room.run}
     if fresh:
         crop = source_crop(slot, "head")

@@ -96,7 +96,7 @@ class MorphTab:
                 part.follow(added)
         switch.input(self._switch, [desk, switch], [desk, *self.outputs], **QUIET).then(
             self._first, [desk, switch, *self._classes.controls.all()], self._classes.making, **running
-        )
+        ).then(self._find, [desk, switch, self._attributes.care], self._attributes.making, **running)
 
     def _switch(self, desk: Desk, name: str) -> tuple[Any, ...]:
         """The visitor turned to another part; the photo of two of them is one and the same."""
@@ -109,6 +109,13 @@ class MorphTab:
             yield from self._classes.first(desk, *given)
         else:
             yield self._classes.nothing()
+
+    def _find(self, desk: Desk, name: str, care: float) -> Iterator[tuple[Any, ...]]:
+        """The face of a photo that came while another part was in sight is found now."""
+        if name == PARTS[0]:
+            yield from self._attributes.find(desk, care)
+        else:
+            yield self._attributes.nothing()
 
     def _values(self, switch: Any = None, **values: tuple[Any, ...]) -> tuple[Any, ...]:
         """One value per output; parts that are not named stay as they are."""
