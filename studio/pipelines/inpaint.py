@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 import torch
 
-from studio.core.faces import Crop, align, align_square, corners_of, over_photo, warp_mask
+from studio.core.faces import FRAME_SIZE, FRAMES, Crop, align, align_square, corners_of, over_photo, warp_mask
 from studio.core.images import Photo, to_float, to_uint8
 from studio.core.recipe import Recipe
 from studio.latent import reversal
@@ -47,7 +47,17 @@ from studio.pipelines.conditioned import (
 )
 from studio.pipelines.manifold import PERCEIVED
 from studio.pipelines.parts import Progress, draw_sheet, is_whole
-from studio.pipelines.photos import Eyes, FaceChoice, check_faces, faces_of, find_eyes, find_people, inputs_of, photos_of
+from studio.pipelines.photos import (
+    Eyes,
+    FaceChoice,
+    check_faces,
+    faces_of,
+    find_eyes,
+    find_people,
+    inputs_of,
+    photos_of,
+    two_eyes,
+)
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine, Session
@@ -63,6 +73,8 @@ MOST_COVERED = 0.75  # of what the network sees
 MAX_MASK = 40_000  # characters of a mask in a recipe
 # PSNR (dB) of what is drawn where the photo is known.
 CLOSELY, WELL = 23.0, 18.0
+FLAT = 24  # levels between the lightest and the darkest pixel of a hole that really is one
+HEAD_IN_PORTRAIT = 0.76  # of a portrait's side, as ``core.faces.FRAMES`` have it
 HOLE = (128, 128, 128)  # the hole's colour where it is shown
 
 
@@ -84,7 +96,7 @@ class InpaintRequest:
 
     Args:
         mask: bool (H, W) of the photo's size, True where the hole is. What the photo shows there is not looked at, except to
-            find the face.
+            find the face; where it shows nothing, the face is looked for where a drawing fits best.
         domain: one of ``conditioned.DOMAINS``.
         iterations: of eq. 8, 1 to 10.
         candidates: fillings; the first is of the mean E finds, the others of codes drawn around it.
@@ -346,11 +358,43 @@ def _eyes(engine: Engine, request: InpaintRequest, networks: Networks) -> Eyes |
     """The eyes of the face that is meant; of several the one that has the hole. Raises ``FaceError``."""
     frame = request.frame if networks.frame else "centre"
     if frame == "auto" and request.face is None:
-        healed = replace(request.photo, rgb=_mended(request.photo.rgb, request.mask, 0.0))
-        for photo in (request.photo, healed):  # with a hole for eyes no face is found, with a soft patch there it may be
-            if people := find_people(engine, photo):
-                return max((person.eyes for person in people), key=lambda eyes: _share_in(request.mask, eyes, networks))
+        eyes = [person.eyes for person in find_people(engine, request.photo)]
+        if np.ptp(request.photo.rgb[request.mask], axis=0).max() <= FLAT:
+            healed = replace(request.photo, rgb=_mended(request.photo.rgb, request.mask, 0.0))
+            eyes += [person.eyes for person in find_people(engine, healed)]
+            eyes += _hidden_in_the_middle(request.mask)
+            eyes = eyes and [_fitting(engine, request, networks, eyes)]
+        if eyes:
+            return max(eyes, key=lambda pair: _share_in(request.mask, pair, networks))
     return find_eyes(engine, (request.photo,), (request.face,) if request.face else (), frame)[0]
+
+
+def _hidden_in_the_middle(mask: np.ndarray) -> list[Eyes]:
+    """The eyes that the hole hides if the photo is a picture of a head: one that fills its middle, or the one in a portrait."""
+    height, width = mask.shape
+    found = []
+    for side in (min(height, width), HEAD_IN_PORTRAIT * min(height, width)):
+        eyes = np.array(FRAMES["head"]) * side / FRAME_SIZE + ((width - side) / 2, (height - side) / 2)
+        if any(mask[int(y), int(x)] for x, y in eyes):
+            found.append(two_eyes(eyes))
+    return found
+
+
+def _fitting(engine: Engine, request: InpaintRequest, networks: Networks, places: Sequence[Eyes]) -> Eyes:
+    """Of the places where the face may be the one at which the first drawing comes nearest to what is known.
+
+    The photo really has a hole, and finders see no face without its eyes, or one where none is.
+    """
+    rgb, agreements = _blanked(request.photo.rgb, request.mask), []
+    for eyes in places:
+        crop = _cut(rgb, eyes, networks, networks.generator.resolution)
+        hole = warp_mask(request.mask, crop) > 0
+        blank = np.where(hole, np.float32(0), to_float(crop.image))[None]
+        condition = recognise(engine, networks, blank)
+        made = draw(engine, networks, engine.run(networks.encoder.id, image=blank, condition=condition)["mean"], condition)
+        inside = _share_inside(request.mask, crop) >= LEAST_INSIDE and hole.mean() <= MOST_COVERED
+        agreements.append(-np.square(made - blank)[:, :, ~hole].mean() if inside else -np.inf)
+    return places[int(np.argmax(agreements))]
 
 
 def _share_in(mask: np.ndarray, eyes: Eyes, networks: Networks) -> float:
@@ -375,13 +419,18 @@ def _cut(rgb: np.ndarray, eyes: Eyes | None, networks: Networks, size: int, mask
 
 def _check_hole(request: InpaintRequest, crop: Crop, eyes: Eyes | None) -> None:
     """Raises ``ValueError`` if the hole leaves what the network sees."""
-    seen = np.zeros(request.mask.shape, np.uint8)
-    cv2.fillConvexPoly(seen, np.rint(corners_of(crop)).astype(np.int32), 1)
-    inside = np.count_nonzero(request.mask & seen.astype(bool)) / np.count_nonzero(request.mask)
+    inside = _share_inside(request.mask, crop)
     what = "the square around the face" if eyes else "the middle of the photo"
     if inside < LEAST_INSIDE:
         part = "Part of the hole" if inside > 0 else "The hole"
         raise ValueError(f"{part} lies outside of {what}, which is all that the network sees: paint only inside of it.")
+
+
+def _share_inside(mask: np.ndarray, crop: Crop) -> float:
+    """How much of a hole lies in what the network sees."""
+    seen = np.zeros(mask.shape, np.uint8)
+    cv2.fillConvexPoly(seen, np.rint(corners_of(crop)).astype(np.int32), 1)
+    return np.count_nonzero(mask & seen.astype(bool)) / np.count_nonzero(mask)
 
 
 # --- into the photo -----------------------------------------------------------------------------------------------------------

@@ -138,16 +138,30 @@ def test_of_two_faces_the_one_with_the_hole_is_meant(engine, monkeypatch):
     assert result.recipe.inputs[0].eyes == ((130, 45), (144, 45))
 
 
-def test_a_face_that_the_hole_hides_is_looked_for_again_with_a_soft_patch(engine, monkeypatch):
-    mask = hole((96, 192), 72, 38, 16, 14)
-    black = Photo(np.where(mask[:, :, None], 0, WIDE.rgb).astype(np.uint8), "0" * 64, "black.png")
-    found = faces_at((70, 45, 16))
-    monkeypatch.setattr(photos, "find_faces", lambda engine, rgb: found(engine, rgb) if rgb[45, 80].any() else ())
-    result = last(inpaint(engine, replace(HOLED, photo=black, mask=mask, frame="auto")))
-    assert result.recipe.inputs[0].eyes == ((70, 45), (86, 45))
+def blanked(mask: np.ndarray) -> InpaintRequest:
+    """A wide photo that really has a hole."""
+    rgb = np.where(mask[:, :, None], 0, WIDE.rgb).astype(np.uint8)
+    return replace(HOLED, photo=Photo(rgb, "0" * 64, "black.png"), mask=mask, frame="auto")
+
+
+def test_a_face_that_is_found_behind_a_soft_patch_is_taken(engine, monkeypatch):
+    mask, found = hole((96, 192), 66, 38, 12, 14), faces_at((70, 45, 16))
+    monkeypatch.setattr(photos, "find_faces", lambda engine, rgb: found(engine, rgb) if rgb[45, 70].any() else ())
+    assert last(inpaint(engine, blanked(mask))).recipe.inputs[0].eyes == ((70, 45), (86, 45))
+
+
+def test_where_no_face_is_found_a_hole_for_eyes_in_the_middle_is_one(engine, monkeypatch):
     monkeypatch.setattr(photos, "find_faces", lambda engine, rgb: ())
+    (left, y), (right, _) = last(inpaint(engine, blanked(hole((96, 192), 72, 34, 48, 20)))).recipe.inputs[0].eyes
+    assert left + right == pytest.approx(192, abs=0.1) and 48 < y < 51 and round(right - left, 1) in (27.4, 27.5, 20.9)
     with pytest.raises(FaceError, match=r"No face was found in black\.png"):
-        list(inpaint(engine, replace(HOLED, photo=black, mask=mask, frame="auto")))
+        list(inpaint(engine, blanked(hole((96, 192), 160, 10))))
+
+
+def test_a_photo_that_has_no_hole_yet_is_not_guessed_at(engine, monkeypatch):
+    monkeypatch.setattr(photos, "find_faces", lambda engine, rgb: ())
+    with pytest.raises(FaceError, match=r"No face was found in photo-2\.png"):
+        list(inpaint(engine, replace(HOLED, photo=WIDE, mask=hole((96, 192), 72, 34, 48, 20), frame="auto")))
 
 
 def test_a_hole_beside_the_face_is_told(engine, monkeypatch):
