@@ -35,7 +35,6 @@ from studio.train.xgan import BATCH, FAR, FAR_WORDS, MEASURED, evenly, fixed
 ATTRIBUTES = 40
 LAMBDA_PIXELS, LAMBDA_MAPS, LAMBDA_PERCEPTUAL = 4.0, 1.0, 1.0  # of the parts of L_G (eq. 6); perceptual is not in the paper
 LAMBDA_GD, LAMBDA_GC = 10.0, 50.0
-LAMBDA_SAID = 8.0  # of the cross-entropy of C's answers to G's pictures, which is not in the paper
 LAMBDA_APART = 5.0  # of what codes say of the condition, which is not in the paper
 RATES = {"encoder": 5e-4, "generator": 5e-4, "critic": 2e-4, "classifier": 1e-3}
 HELD, HELD_LONG = 0.9, 0.995  # of a moving average stays at a step; of the covariances
@@ -43,7 +42,7 @@ CHANGED = 8  # attributes of a face, on average
 UNKNOWN = 0.1  # share of attributes that E and G are not told
 PERCEPTUAL = 3  # maps, down to an eighth of the side
 HIDDEN = 0.25  # share of photos that E sees with a hole
-GRAIN = 0.1  # of a pixel in [-1, 1]
+GRAIN = 0.2  # of a pixel in [-1, 1]
 CRITICISE_EVERY = 2  # steps
 CLASSIFY_EVERY = 4  # steps, once C has learnt alone
 SHOWN = ("Smiling", "Male", "Eyeglasses", "Blond_Hair", "Bangs", "Young")  # changed in the grid
@@ -75,7 +74,8 @@ class Extent:
     """How large the networks of a domain are; E and C share their widths, and D has C's.
 
     ``lambda_kl``: the more L_KL counts, the better are pictures of the prior, and the less is given back of a photo. ``prior``:
-    their share of the new pictures, the others are photos with other conditions. Faces are changed, flowers and birds drawn.
+    their share of the new pictures, the others are photos with other conditions: faces are changed, flowers and birds drawn.
+    ``lambda_said``: of the cross-entropy of C's answers to new pictures, which is not in the paper; a mean over attributes.
     """
 
     domain: str
@@ -84,9 +84,16 @@ class Extent:
     looking: dict[str, int]
     lambda_kl: float = 2e-3
     prior: float = 0.25
+    lambda_said: float = 16.0
 
 
-SMALL = {"drawing": {"width": 32, "most": 3}, "looking": {"width": 24, "most": 4}, "lambda_kl": 5e-3, "prior": 0.5}
+SMALL = {
+    "drawing": {"width": 32, "most": 3},
+    "looking": {"width": 24, "most": 4},
+    "lambda_kl": 5e-3,
+    "prior": 0.5,
+    "lambda_said": 1.0,
+}
 DOMAINS = {
     "faces": Extent("face", 128, {"width": 48, "most": 3}, {"width": 32, "most": 4}),
     "flowers": Extent("flower", 64, **SMALL),
@@ -437,7 +444,7 @@ class CVAEGANTrainer(Trainer):
         named = self.conditions.loss(said["logits"][count:], wanted)
         if self.variant.matching:
             losses["GC"] = LAMBDA_GC * self._centres_apart(answer["feature"], said["feature"][count:], labels, wanted)
-            losses["said"] = LAMBDA_SAID * named
+            losses["said"] = self.extent.lambda_said * named
         else:
             losses["GC"] = named
 
