@@ -24,7 +24,7 @@ def lived(network):
 
 def test_pictures_are_64_px_within_the_units():
     latent = torch.rand(2, 100) * 2 - 1
-    picture = lived(Generator(width=2))(latent)
+    picture = lived(Generator(width=4))(latent)
     assert picture.shape == (2, 3, 64, 64) and picture.abs().max() <= 1
     assert not torch.equal(picture[0], picture[1])
 
