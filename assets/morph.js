@@ -67,6 +67,7 @@ imaginarium.attributes = (root, { trigger, watch, props }) => {
     list.replaceChildren(...rows.slice(0, IN_SIGHT));
     more.replaceChildren(...rows.slice(IN_SIGHT));
     others.hidden = rows.length <= IN_SIGHT;
+    others.open ||= value.sliders.slice(IN_SIGHT).some(({ name: moved }) => moved in values);
     others.firstChild.textContent = `${rows.length - IN_SIGHT} more`;
     reset.disabled = !Object.keys(values).length;
   }

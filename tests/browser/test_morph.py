@@ -97,7 +97,7 @@ def test_a_slider_changes_the_face_while_it_moves_and_make_keeps_it(visit, tmp_p
     assert page.locator(".tuner-line[data-name=Young]").get_attribute("class").endswith("moved")
     png = save(visitor, lambda: page.click(".save-attributes"), tmp_path)
     recipe = Recipe.from_png(png)
-    assert recipe.verb == "attributes" and recipe.parameters["condition"] == {"Smiling": -1.0, "Young": -1.0}
+    assert recipe.verb == "attributes" and recipe.parameters["condition"] == {"Blond_Hair": 1.0, "Young": -1.0}
     page.click(".strip-cell")
     page.wait_for_selector(".viewer .compare input")  # compared with the photo that it was
     page.keyboard.press("Escape")
@@ -263,3 +263,14 @@ def test_flowers_of_a_kind(visit, tmp_path, viewport, name):
     page.locator("#class-stage figure.cell button").first.click()
     png = save(visitor, lambda: page.keyboard.press("d"), tmp_path)
     assert Recipe.from_png(png).parameters["label"] == "tulip"
+
+
+def test_a_finger_paints(visit):
+    visitor = visit(PHONE, has_touch=True)
+    page = visitor.page
+    turn_to(visitor, "Fill holes")
+    field = page.locator(".brush-field")
+    field.scroll_into_view_if_needed()
+    box = field.bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector('.brush-field[data-acts="1"]')

@@ -97,7 +97,7 @@ def filled(tab, desk, iterations=1, candidates=2, seed=3, shows=(), **more):
 def test_the_first_visitor_sees_a_face_that_was_changed(tab):
     desk = opened(tab)
     value = desk.tables["attributes"].value
-    assert "Collins" in value["message"] and value["after"] and value["values"] == {"Smiling": -1.0}
+    assert "Collins" in value["message"] and value["after"] and value["values"] == {"Blond_Hair": 1.0}
     assert [row["name"] for row in value["sliders"]][:2] == ["Smiling", "Mouth_Slightly_Open"]
     assert all(-1 <= row["found"] <= 1 for row in value["sliders"])
     assert desk.tables["holes"].value["photo"]["id"] == desk.tables["morph-faces"].slots[0].id

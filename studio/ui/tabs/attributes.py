@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 CARE = 30
 LONGEST_SENT = 4000  # characters of what the sliders say
 MAKING = 6  # outputs of making
-FIRST = {"Smiling": -1.0}  # what the first visitor sees done to a sample
+FIRST = {"Blond_Hair": 1.0}  # what the first visitor sees done to a sample
 
 
 class Attributes:
