@@ -61,9 +61,9 @@ FRAMES, MAX_FRAMES = 9, 33
 COUNT, MOST = 8, 36  # pictures of a class at once
 MAX_SOURCES = 3  # of a mix
 ACROSS = 6  # pictures in a row of a sheet
-# A sharp photo shows less of a soft change than the drawing does: small changes are laid on so many times as strongly, and none
-# with more than ``LIMIT`` eight-bit levels.
-GAIN, LIMIT = 2.0, 80.0
+# A sharp photo shows less of a soft change than the drawing does: small changes are laid on so many times as strongly, those of
+# ``LARGE`` (root mean square, of 255 levels) half as much more, and larger ones as they are.
+GAIN, LARGE = 2.5, 8.0
 
 
 @dataclass(frozen=True)
@@ -443,9 +443,9 @@ def _changed(
 
 
 def _strengthened(change: np.ndarray) -> np.ndarray:
-    """The change (R, R, 3), small ones ``GAIN`` times as strong and none above ``LIMIT``; its colours stay."""
-    size = np.sqrt(np.square(change).mean(2, keepdims=True))
-    return change * (LIMIT * np.tanh(GAIN * size / LIMIT) / np.maximum(size, 1e-6))
+    """The change (R, R, 3) as a photo gets it; the more there is asked, the more there is."""
+    size = float(np.sqrt(np.square(change).mean()))
+    return change * np.float32(1 + (GAIN - 1) / (1 + (size / LARGE) ** 2))
 
 
 def _on_head(known: Found, change: np.ndarray) -> np.ndarray:
