@@ -941,6 +941,9 @@ window.imaginarium = (() => {
       if (event.target.closest("#keys-button")) showKeys();
       if (event.target.closest("#inspector-fold")) document.body.classList.toggle("inspector-closed");
     });
+    document.addEventListener("change", (event) => { // another part of a tab: its canvas is what is told of
+      if (event.target.closest(".mode-switch") && viewer.index < 0) requestAnimationFrame(() => describe(null));
+    });
     document.addEventListener("paste", onPaste);
     document.addEventListener("fullscreenchange", () => document.fullscreenElement || (viewer.node && leaveFull()));
     document.addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("dragging"); });

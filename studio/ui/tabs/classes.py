@@ -31,7 +31,10 @@ COUNT, MOST = 8, 16
 MAKING = 6  # outputs of making
 NOTHING = ""  # is mixed in
 INVITATION = "Choose what should grow or fly, then press Make."
-NO_CLASSES = "There are no networks for flowers or birds here yet: bring them with `python -m studio pull`, and start again."
+NO_CLASSES = (
+    "Nothing here draws flowers or birds by their kind yet: bring such networks with `python -m studio pull`, or look around "
+    "among flowers and birds in Manifold, Neighbourhood."
+)
 
 
 @dataclass
@@ -116,7 +119,7 @@ class Classes:
         there = self._domains()
         if not there:
             _room(desk).value["message"] = NO_CLASSES if domains(self._backstage) else NO_NETWORKS
-            return (_room(desk).value, *self.skip()[1:])
+            return (_room(desk).value, domain_radio(there), *self.skip()[2:])
         return _room(desk).value, domain_radio(there), *self._with_other(there[0], gr.skip(), gr.skip()), ""
 
     def _with_other(self, domain: str, count: Any, seed: Any) -> tuple[Any, ...]:
