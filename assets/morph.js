@@ -44,7 +44,8 @@ imaginarium.attributes = (root, { trigger, watch, props }) => {
     const named = `${slider.low} to ${slider.high}`;
     const range = make("input", { type: "range", min: -1, max: 1, step: 0.05, ariaLabel: named, className: "tuner-range" });
     const back = icon("↺", `As it was found: ${slider.low} or ${slider.high}`, () => { delete values[slider.name]; settle(); changed(); }, { className: "icon tuner-back" });
-    const row = make("div", { className: "tuner-line", style: `--found:${(1 + slider.found) / 2}` }, make("span", { className: "tuner-low", textContent: slider.low }),
+    const row = make("div", { className: "tuner-line", style: `--found:${(1 + slider.found) / 2}` },
+      make("span", { className: "tuner-low", textContent: slider.low }),
       make("span", { className: "tuner-high", textContent: slider.high }), make("div", { className: "tuner-track" }, range), back);
     row.dataset.name = slider.name;
     function settle() {
@@ -156,8 +157,10 @@ imaginarium.holes = (root, { trigger, watch, props }) => {
   const words = make("p", { className: "stage-words", role: "status", ariaLive: "polite" });
   const bar = make("progress", { max: 1, value: 0 });
   const saves = make("div", { className: "row saves" },
-    quiet("Sheet", () => trigger("export", { what: "sheet", bare: bare() }), { className: "quiet save-sheet", title: "Download the hole and all that fills it as one picture" }),
-    quiet("PNG", () => trigger("export", { what: "picture", index: at, bare: bare() }), { className: "quiet save-filled", title: "Download the photo with its hole filled, at its own size" }));
+    quiet("Sheet", () => trigger("export", { what: "sheet", bare: bare() }), { className: "quiet save-sheet",
+      title: "Download the hole and all that fills it as one picture" }),
+    quiet("PNG", () => trigger("export", { what: "picture", index: at, bare: bare() }), { className: "quiet save-filled",
+      title: "Download the photo with its hole filled, at its own size" }));
   const tools = make("div", { className: "brush-bar", role: "toolbar", ariaLabel: "Paint", hidden: true });
   const painted = make("figure", { className: "brush-figure" });
   const large = make("button", { type: "button", className: "frame holes-large", title: "See it large and compare it with the photo" });

@@ -252,6 +252,16 @@ def test_a_photo_that_changes_takes_its_candidates_along(tab):
     assert tab._holes._seen(desk, "faces")[2]["photo"] is None
 
 
+def test_a_photo_that_goes_while_its_hole_is_filled_leaves_the_buttons_ready(tab, backstage):
+    desk = with_dream(tab)
+    steps = tab._holes.make(desk, sent(desk), "faces", 10, 1, 3, [])
+    next(steps)
+    tab._holes.photos.remove(desk, event(photo=desk.tables["morph-faces"].slots[0].id))
+    tab._holes._seen(desk, "faces")
+    *_, make, stop = last(steps)
+    assert make.interactive and not stop.interactive and backstage.gallery(desk).count() == 0
+
+
 def test_flowers_have_a_photo_of_their_own_in_which_nobody_looks_for_a_face(tab, tmp_path):
     path = tmp_path / "tulip.png"
     path.write_bytes(to_png(np.random.default_rng(1).integers(0, 255, (80, 60, 3), np.uint8)))

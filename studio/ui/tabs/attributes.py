@@ -263,7 +263,8 @@ class Attributes:
         if room.run == run:
             moved = "Move a slider; Make keeps the picture at the photo's own size."
             room.settle("Stopped." if room.stopped else "Made and kept." if request.condition else moved)
-            yield desk, room.value, gr.skip(), "", *buttons(busy=False)
+        # Another run, or another photo, may have come meanwhile: the canvas and the buttons are as those left them.
+        yield desk, room.value, gr.skip(), "", *buttons(busy=room.value["busy"])
 
     def _keep(self, desk: Desk, slot: Slot, result: AttributesResult) -> dict[str, Any]:
         """Keeps the photo and what it was changed to. Returns the strip's new value."""

@@ -332,15 +332,14 @@ class Holes:
                 elif isinstance(step, Progress):
                     room.value |= progress(step)
                 yield desk, room.value, gr.skip(), "", gr.skip(), gr.skip()
-        if room.run != run:
-            return
-        if stopped and room.last is not None:
+        if room.run == run and stopped and room.last is not None:
             room.result = settle(engine, request, room.last)
-        if room.result is not None:
+        if room.run == run and room.result is not None:
             yield from self._keep_all(desk, slot, run, room.result, best_only=stopped)
         if room.run == run:
             room.settle(_summary(room, stopped))
-            yield desk, room.value, gr.skip(), "", *buttons(busy=False)
+        # Another run, or another photo, may have come meanwhile: the canvas and the buttons are as those left them.
+        yield desk, room.value, gr.skip(), "", *buttons(busy=room.value["busy"])
 
     def _keep_all(
         self, desk: Desk, slot: Slot, run: int, result: InpaintResult, best_only: bool
