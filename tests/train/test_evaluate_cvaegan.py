@@ -57,6 +57,7 @@ def folder(tmp_path, precise, monkeypatch):
         monkeypatch.setattr(cvaegan, name, value)
     for name, value in {"images_per_step": 4, "classified": 8}.items():
         monkeypatch.setattr(CVAEGANTrainer, name, value)
+    monkeypatch.setattr(module, "CLASSIFIED", 8)
     tiny = Extent("face", 6, {"width": 2, "most": 2}, {"width": 2, "most": 2})
     for name, value in {
         "SIZE": 16,
