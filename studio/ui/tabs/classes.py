@@ -22,7 +22,7 @@ from studio.ui.tabs.morph_canvas import NO_NETWORKS, SEEDS, Run, domain_radio, d
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
-    from studio.pipelines.morph import ClassRequest, MixRequest, Sample, SamplesResult
+    from studio.pipelines.morph import ClassRequest, MixRequest, Sample
     from studio.ui.shell import Shell
 
 # The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
@@ -195,12 +195,13 @@ class Classes:
             yield desk, room.value, gr.skip(), problem_text(str(error)), *buttons(busy=False)
 
     def _fill(self, desk: Desk, engine: Engine, request: ClassRequest | MixRequest) -> Iterator[tuple[Any, ...]]:
+        from studio.pipelines.conditioned import networks_of
         from studio.pipelines.morph import ClassRequest, Sample, SamplesResult, draw_class, mix
         from studio.pipelines.parts import Progress
 
         room = _room(desk)
         run, verb = room.begin(), draw_class if isinstance(request, ClassRequest) else mix
-        steps = verb(engine, request)
+        steps, study = verb(engine, request), networks_of(engine, request.domain).study
         room.sheet_png, room.value = None, _new_sheet(room, request)
         yield desk, room.value, gr.skip(), "", *buttons(busy=True)
         with closing(steps):
@@ -210,31 +211,26 @@ class Classes:
                 strip = gr.skip()
                 if isinstance(step, SamplesResult):
                     room.sheet_png = to_png(step.sheet, step.recipe)
-                    self._finish(room, step)
+                    room.value |= {"sheet": True, "zip": len(step.samples) > 1}
                 elif isinstance(step, Sample):
-                    strip = self._keep(desk, request, step)
+                    strip = self._keep(desk, request, step, study)
                 elif isinstance(step, Progress):
                     room.value |= progress(step)
                 yield desk, room.value, strip, "", gr.skip(), gr.skip()
         if room.run == run:
             made = len(room.value["items"])
-            room.settle(f"Stopped after {made}; what was made is kept." if room.stopped else _summary(request))
+            room.settle(f"Stopped after {made}; what was made is kept." if room.stopped else _summary(request, study))
             yield desk, room.value, gr.skip(), "", *buttons(busy=False)
 
-    @staticmethod
-    def _finish(room: Field, result: SamplesResult) -> None:
-        room.value |= {"sheet": True, "zip": len(result.samples) > 1}
-        room.value["items"] = {key: {**item, "study": result.study} for key, item in room.value["items"].items()}
-
-    def _keep(self, desk: Desk, request: ClassRequest | MixRequest, sample: Sample) -> dict[str, Any]:
+    def _keep(self, desk: Desk, request: ClassRequest | MixRequest, sample: Sample, study: str | None) -> dict[str, Any]:
         """Keeps a picture and shows it. Returns the strip's new value."""
         room, gallery = _room(desk), self._backstage.gallery(desk)
         title, words = f"{_title(request)} {request.seed}.{sample.index + 1}", _words(sample)
-        kept = gallery.add(sample.image, sample.recipe, (), title, {"words": words, "study": None, "animal": "drawn"})
+        kept = gallery.add(sample.image, sample.recipe, (), title, {"words": words, "study": study, "animal": "drawn"})
         file, key = served(gallery.png(kept.id), f"{title}.png"), f"drawn/{sample.index}"
         item = {
             "id": kept.id, "key": key, "run": room.run, "title": title, "src": file, "file": file, "before": None,
-            "short": _short(sample), "words": words, "study": None, "animal": "drawn",
+            "short": _short(sample), "words": words, "study": study, "animal": "drawn",
             "facts": describe(sample.recipe), "recipe": pretty(sample.recipe),
         }  # fmt: skip
         room.value["items"] = {**room.value["items"], key: item}
@@ -274,8 +270,9 @@ def _title(request: ClassRequest | MixRequest) -> str:
     return capital(" and ".join(label_words(str(name)) for name in _names(request)))
 
 
-def _summary(request: ClassRequest | MixRequest) -> str:
-    return f"{_title(request)}, seed {request.seed}. Click a picture to see it large."
+def _summary(request: ClassRequest | MixRequest, study: str | None) -> str:
+    words = f"{_title(request)}, seed {request.seed}. Click a picture to see it large."
+    return f"{words} A study: {study.removesuffix('.')}." if study else words
 
 
 def _words(sample: Sample) -> list[dict[str, Any]]:
