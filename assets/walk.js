@@ -261,7 +261,7 @@ imaginarium.walk = (root, { trigger, watch, props }) => {
   // ---------------------------------------------------------------- what is told of it
 
   function tale() {
-    if (!value.faces.length) return [make("p", { textContent: "Put two to four faces on the left: the walk leads from the first to the last." })];
+    if (!value.faces.length) return [make("p", { textContent: "Choose the pictures on the left and press Make: the walk leads from the first to the last." })];
     const parts = value.faces.filter((face) => face.facts).flatMap((face) => [make("h3", { textContent: face.name }),
       make("ul", { className: "words" }, ...face.facts.map(line))]);
     const study = value.faces.map((face) => face.study).find(Boolean); // they are all of one generator
