@@ -127,3 +127,13 @@ def shipped(store: CheckpointStore, card_id: str) -> nn.Module:
 def card_in(export: Path, card_id: str) -> Card:
     """The card that a run exported."""
     return Card.from_dict(json.loads((export / f"{card_id}.json").read_text()))
+
+
+def go(trainer: Trainer, steps: int) -> dict[str, Tensor]:
+    """So many steps as the loop takes them; the losses of the last."""
+    for _ in range(steps):
+        losses = trainer.step()
+        trainer.steps += 1
+        trainer.images += trainer.images_per_step
+        trainer.average()
+    return losses

@@ -22,6 +22,7 @@ from tests.train.small import (
     assert_resumes,
     card_in,
     changed,
+    go,
     settings,
     shipped,
     snapshot,
@@ -57,15 +58,6 @@ def make(data, precise, monkeypatch, tmp_path):
         return CVAEGANTrainer(made, domain, 16, VARIANTS[name], TINY)
 
     return make
-
-
-def go(trainer, steps):
-    for _ in range(steps):
-        losses = trainer.step()
-        trainer.steps += 1
-        trainer.images += trainer.images_per_step
-        trainer.average()
-    return losses
 
 
 def learners(trainer, steps):

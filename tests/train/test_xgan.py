@@ -10,7 +10,7 @@ from studio.train import xgan
 from studio.train.data import MODEL_PARTS, part, to_unit
 from studio.train.loop import run, unwrap
 from studio.train.xgan import VARIANTS, XGANTrainer, fixed, read_domain, renewed
-from tests.train.small import Trunk, assert_resumes, card_in, changed, settings, shipped, snapshot, store_of, write_pack
+from tests.train.small import Trunk, assert_resumes, card_in, changed, go, settings, shipped, snapshot, store_of, write_pack
 
 NAMES = ("rose", "tulip")
 LEARNERS = {"encoder", "generator", "critic", "embedded"}
@@ -37,15 +37,6 @@ def make(flowers, precise, monkeypatch, tmp_path):
     return lambda name="X-GAN", seed=0: XGANTrainer(
         settings(flowers, tmp_path / "runs" / "xgan-flowers-16", seed), "flowers", 16, VARIANTS[name], width=2
     )
-
-
-def go(trainer, steps):
-    for _ in range(steps):
-        losses = trainer.step()
-        trainer.steps += 1
-        trainer.images += trainer.images_per_step
-        trainer.average()
-    return losses
 
 
 @pytest.fixture
