@@ -21,7 +21,7 @@ from studio.ui.session import Backstage, Desk
 from studio.ui.source import PhotoSource, Sample, face_choices, then
 from studio.ui.strip import QUIET, download, parcel, strip_value
 from studio.ui.tabs.between_canvas import INVITATION, Way, show_end, show_film, show_preview, show_result, start, title_of
-from studio.ui.tabs.manifold_canvas import settle
+from studio.ui.tabs.manifold_canvas import follow_film, settle
 from studio.ui.tabs.morph_canvas import (
     MAX_CARE,
     NO_NETWORKS,
@@ -236,20 +236,11 @@ class Between:
 
     def _film(self, desk: Desk, engine: Engine, _: Any) -> Iterator[Any]:
         """The small steps that the slider and the films show."""
-        from studio.pipelines.manifold import Film
         from studio.pipelines.morph import film
 
         way = _way(desk)
-        if way.result is None:
-            return
-        with closing(film(engine, way.result)) as steps:
-            for step in steps:
-                if isinstance(step, Film):
-                    way.film = step
-                    show_film(way)
-                else:
-                    way.value |= progress(step)
-                yield gr.skip()
+        if way.result is not None:
+            yield from follow_film(way, film(engine, way.result), show_film)
 
     def _keep_sheet(self, desk: Desk) -> dict[str, Any]:
         """Keeps the photos and the strip. Returns the gallery strip's new value."""

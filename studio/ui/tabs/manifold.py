@@ -31,6 +31,7 @@ from studio.ui.tabs.manifold_canvas import (
     PATHS,
     Walk,
     describe,
+    follow_film,
     inline,
     likeness,
     new_value,
@@ -493,19 +494,11 @@ class ManifoldTab:
 
     def _film(self, desk: Desk, engine: Engine, run: int, faces: Any, request: Any) -> Iterator[Any]:
         """The small steps that the slider and the films show."""
-        from studio.pipelines.manifold import Film, film
+        from studio.pipelines.manifold import film
 
         walk = _walk(desk)
-        if walk.result is None:
-            return
-        with closing(film(engine, walk.result)) as steps:
-            for step in steps:
-                if isinstance(step, Film):
-                    walk.film = step
-                    show_film(walk)
-                else:
-                    walk.value |= progress(step)
-                yield gr.skip()
+        if walk.result is not None:
+            yield from follow_film(walk, film(engine, walk.result), show_film)
 
     @staticmethod
     def _stop(desk: Desk) -> tuple[Desk, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gradio as gr
 import numpy as np
 from PIL import Image
 
@@ -206,6 +208,20 @@ def show_rows(walk: Walk) -> None:
     if result.array is not None:
         pictures = [image for line in result.array for image in line]
         walk.value["array"] = {"src": sprites(pictures, len(result.array)), "side": len(result.array)}
+
+
+def follow_film(walk: Any, steps: Generator, show: Callable[[Any], None]) -> Iterator[Any]:
+    """Keeps the film that ``steps`` end in with the ``walk`` and lets ``show`` draw it; each step has nothing new for gradio."""
+    from studio.pipelines.manifold import Film
+
+    with closing(steps):
+        for step in steps:
+            if isinstance(step, Film):
+                walk.film = step
+                show(walk)
+            else:
+                walk.value |= progress(step)
+            yield gr.skip()
 
 
 def show_film(walk: Walk) -> None:
