@@ -231,7 +231,13 @@ def test_stop_keeps_the_best_and_nothing_painted_is_said(visit):
 def test_two_photos_become_a_film_that_plays(visit, tmp_path, viewport, name):
     visitor = visit(viewport)
     page = visitor.page
-    turn_to(visitor, "Morph")
+    turn_to(visitor)
+    with visitor.run("#between"):
+        page.click("#morph-switch label:has-text('Morph')")
+    assert page.locator("#between .walk-row .frame img").count() == 9
+    page.locator(".in-between .person button[title='Remove']").first.click()
+    page.wait_for_function("document.querySelectorAll('.in-between .person').length === 1")
+    page.locator(".in-between .sample").last.click()
     page.wait_for_function("document.querySelectorAll('.in-between .person').length === 2")
     with visitor.run("#between"):
         page.click("#between-make")
@@ -243,7 +249,7 @@ def test_two_photos_become_a_film_that_plays(visit, tmp_path, viewport, name):
     assert plays["ready"] >= 2 and plays["seconds"] > 2 and plays["width"] == plays["height"] == 256
     assert save(visitor, lambda: page.click("#between .save-gif:enabled"), tmp_path).read_bytes().startswith(b"GIF89a")
     page.click("#between .walk-keep")
-    page.wait_for_function("document.querySelectorAll('.strip-cell').length === 2")
+    page.wait_for_function("document.querySelectorAll('.strip-cell').length === 3")
 
 
 @SIZES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,21 @@ def test_the_first_visitor_sees_a_face_that_was_changed(tab):
     assert desk.tables["holes"].value["photo"]["id"] == desk.tables["morph-faces"].slots[0].id
     assert len(desk.tables["between"].slots) == 2
     assert not any("looking" in row["words"] for part in (tab._holes, tab._between) for row in part.photos.draw(desk)["photos"])
+
+
+def test_the_first_visitor_sees_samples_morphed_but_nobodys_own_photos(tab, photo):
+    desk = opened(tab)
+    turned = partial(tab._first, tab._between, desk)
+    assert desk.tables["between"].result is None and all("__type__" in value for value in last(turned("Fill holes")))
+    last(turned("Morph", "faces", 5, 0))
+    first = desk.tables["between"].result
+    assert len(first.images) == 5
+    last(turned("Morph", "faces", 5, 0))
+    assert desk.tables["between"].result is first
+    other = opened(tab)
+    list(tab._add_photos(tab._between, other, [str(photo)]))
+    last(tab._first(tab._between, other, "Morph", "faces", 5, 0))
+    assert other.tables["between"].result is None
 
 
 def test_a_beard_grows_where_no_beard_shrinks():

@@ -116,12 +116,12 @@ class Between:
         return self.photos.draw(desk), way.value, domain_radio(there, way.domain), *(gr.skip(),) * 2, ""
 
     def show_first_visit(self, desk: Desk) -> None:
-        """Two samples to press Make with."""
+        """Two samples, which whoever turns here sees morphed at once."""
         way = _way(desk)
         if not way.slots and not way.run and len(self._samples()) > 2:
             way.slots = [sample.slot() for sample in self._samples()[:2]]
             self.photos.find_all(desk)
-            way.value = {**way.value, "message": "Press Make to go from one face to the other."}
+            way.samples = [slot.id for slot in way.slots]
 
     def skip(self) -> tuple[Any, ...]:
         """All outputs as they are."""
@@ -165,6 +165,19 @@ class Between:
         return self.photos.draw(desk, said), gr.skip(), way.domain, frames, care, ""
 
     # -- making ---------------------------------------------------------------------------------------------------------
+
+    def first(self, desk: Desk, *given: Any) -> Iterator[tuple[Any, ...]]:
+        """Whoever comes here for the first time sees the samples morphed, unless something else was put in their place."""
+        way = _way(desk)
+        if not way.run and way.slots and way.samples == [slot.id for slot in way.slots]:
+            yield from self.make(desk, *given)
+        else:
+            yield self.nothing()
+
+    @staticmethod
+    def nothing() -> tuple[Any, ...]:
+        """All outputs of making as they are."""
+        return (gr.skip(),) * MAKING
 
     def make(self, desk: Desk, *given: Any) -> Iterator[tuple[Any, ...]]:
         """Finds both photos, goes from one to the other and fills in between; the strip is kept."""

@@ -28,7 +28,7 @@ INVITATION = "Two photos are needed: choose samples or drop your own, then press
 class Way(Table):
     """One visitor's two photos and the way between them; ``films`` are files that were asked for, ``sheet_id`` what is kept.
 
-    ``domain`` is what the photos are of, ``photos`` are those of the others.
+    ``domain`` is what the photos are of, ``photos`` are those of the others; ``samples`` the ids of those the page came with.
     """
 
     domain: str = "faces"
@@ -38,6 +38,7 @@ class Way(Table):
     films: dict[str, bytes] = field(default_factory=dict)
     sheet_id: str = ""
     place: int | None = None
+    samples: list[str] = field(default_factory=list)
     run: int = 0
     stopped: bool = False
     value: dict[str, Any] = field(default_factory=lambda: {**EMPTY, "message": INVITATION})

@@ -95,7 +95,9 @@ class MorphTab:
                 self.added = added
                 part.follow(added)
         switch.input(self._switch, [desk, switch], [desk, *self.outputs], **QUIET).then(
-            self._first, [desk, switch, *self._classes.controls.all()], self._classes.making, **running
+            partial(self._first, self._between), [desk, switch, *self._between.controls.all()], self._between.making, **running
+        ).then(
+            partial(self._first, self._classes), [desk, switch, *self._classes.controls.all()], self._classes.making, **running
         ).then(self._find, [desk, switch, self._attributes.care], self._attributes.making, **running)
 
     def _switch(self, desk: Desk, name: str) -> tuple[Any, ...]:
@@ -103,12 +105,12 @@ class MorphTab:
         part = self._parts[PARTS.index(name)] if name in PARTS else self._attributes
         return desk, *self._values(**{part.name: part.turn_to(desk)})
 
-    def _first(self, desk: Desk, name: str, *given: Any) -> Iterator[tuple[Any, ...]]:
-        """What needs no photo begins by itself."""
-        if name == PARTS[-1]:
-            yield from self._classes.first(desk, *given)
+    def _first(self, part: Between | Classes, desk: Desk, name: str, *given: Any) -> Iterator[tuple[Any, ...]]:
+        """What needs no photo of the visitor's begins by itself when they turn to it."""
+        if name in PARTS and self._parts[PARTS.index(name)] is part:
+            yield from part.first(desk, *given)
         else:
-            yield self._classes.nothing()
+            yield part.nothing()
 
     def _find(self, desk: Desk, name: str, care: float) -> Iterator[tuple[Any, ...]]:
         """The face of a photo that came while another part was in sight is found now."""
