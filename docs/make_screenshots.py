@@ -72,7 +72,7 @@ def main() -> None:
             page.set_default_timeout(PATIENCE)
             page.goto(url)
             page.wait_for_selector("figure.cell button img")
-            page.click("#make")
+            page.click("#photo-make")
             until_made(page, "stage")
             shoot(page, name)
             page.locator("figure.cell button").nth(4).click()

@@ -43,6 +43,16 @@ def drawn(kind: str, elem_id: str, *events: str, value: Any = None) -> gr.HTML:
     )
 
 
+def action_row(name: str) -> tuple[gr.HTML, gr.Button, gr.Button]:
+    """The place where a part of a tab says what went wrong, and its buttons Make and Stop; their ids begin with ``name``."""
+    with gr.Column(elem_classes="actions"):
+        problem = gr.HTML("", elem_id=f"{name}-note", apply_default_css=False)
+        with gr.Row(elem_classes="action-row"):
+            make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id=f"{name}-make")
+            stop = gr.Button("Stop", elem_classes="stop-button", elem_id=f"{name}-stop", interactive=False)
+    return problem, make, stop
+
+
 def served(data: bytes, name: str) -> dict[str, Any]:
     """A file the visitor's browser may fetch, under an address that nobody else can guess."""
     name = re.sub(r"[^\w. -]+", "_", name).strip(". ") or "picture"

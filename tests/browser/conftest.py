@@ -173,7 +173,7 @@ class Visitor:
     def make(self) -> None:
         """Presses Make and waits until everything is there."""
         with self.run("#stage"):
-            self.page.click("#make")
+            self.page.click("#photo-make")
 
     @contextmanager
     def run(self, stage: str) -> Iterator[None]:

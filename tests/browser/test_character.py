@@ -87,8 +87,8 @@ def test_nobody_in_the_photo(visit, coffee):
     visitor = visit()
     page = visitor.page
     visitor.add(coffee)
-    page.click("#make")
-    page.wait_for_function("document.querySelector('#make-note').textContent.includes('No face was found in coffee.png')")
+    page.click("#photo-make")
+    page.wait_for_function("document.querySelector('#photo-note').textContent.includes('No face was found in coffee.png')")
     assert page.locator(".person:visible").count() == 1  # nothing is lost
     visitor.picture("no-face")
     page.click(".person-extras >> text=Click the eyes")
@@ -121,7 +121,7 @@ def test_stop_keeps_what_is_there(visit, astronaut, tmp_path):
             photos.append(tmp_path / f"person-{number}.png")
             image.save(photos[-1])
     visitor.add(*photos)
-    visitor.page.click("#make")
+    visitor.page.click("#photo-make")
     visitor.page.wait_for_selector(".strip-cell")
     visitor.page.keyboard.press("Escape")
     visitor.page.wait_for_selector("#stage progress:not(.busy)", state="attached")

@@ -259,7 +259,7 @@ def test_a_dream_is_sent_on_as_a_photo(visit):
     turn_to_dream(visitor)
     look_at(visitor)
     visitor.page.click(".send:visible >> text=Use as photo in Character")
-    visitor.page.wait_for_selector("#make", state="visible")
+    visitor.page.wait_for_selector("#photo-make", state="visible")
     visitor.page.wait_for_function("document.querySelector('.person').textContent.includes('Dream 0.16')")
 
 

@@ -1,4 +1,4 @@
-"""A photo to bring along."""
+"""A photo to bring along, and a place for what is served."""
 
 from pathlib import Path
 
@@ -6,6 +6,12 @@ import pytest
 from skimage import data
 
 from studio.core.images import to_png
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> None:
+    """What the page serves goes where pytest clears up."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import pytest
 import torch
 from safetensors.torch import save
 
@@ -127,6 +128,14 @@ def stand_in_backstage(folders, animals: tuple[str, ...]) -> Iterator[Backstage]
     backstage.start()
     yield backstage
     backstage.close()
+
+
+def warmed(tab: Any, backstage: Backstage, folders) -> Any:
+    """``tab``, which has made what every first visitor sees; ``folders`` is pytest's ``tmp_path_factory``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folders.mktemp("cache")))
+        tab.warm_up(backstage.engine())
+    return tab
 
 
 def event(**values) -> gr.EventData:

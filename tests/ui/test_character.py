@@ -24,8 +24,7 @@ def backstage(tmp_path_factory):
 
 
 @pytest.fixture
-def tab(backstage, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+def tab(backstage):
     return CharacterTab(backstage)
 
 
@@ -37,7 +36,7 @@ def test_the_first_visit_shows_a_finished_result_and_every_animal(tab):
     assert source["photos"][0]["words"] == "face found" and source["subject"] == "people"
 
 
-def test_without_animals_the_page_says_how_to_get_them(tmp_path, monkeypatch):
+def test_without_animals_the_page_says_how_to_get_them(tmp_path):
     store = stand_in_store(tmp_path, ())
     backstage = Backstage(lambda: Engine("cpu", store=store), Workspaces(tmp_path / "data"), store.registry)
     backstage.start()

@@ -29,11 +29,10 @@ def backstage(tmp_path_factory):
 
 
 @pytest.fixture
-def page(backstage, tmp_path, monkeypatch):
+def page(backstage, monkeypatch):
     """The Character tab on a page, and what delivers to it."""
     from studio.ui import shell
 
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
     made = []
     plain = shell.Delivery
 
@@ -79,7 +78,7 @@ def test_anything_else_is_refused_in_one_sentence(text):
     assert str(caught.value).count(".") == 1
 
 
-def test_networks_that_are_not_here_or_others_are_named(backstage, tmp_path):
+def test_networks_that_are_not_here_or_others_are_named(backstage):
     card = backstage.registry.card("cyclegan-lion-64")
     recipe = Recipe(tab="character", verb="translate", checkpoints={card.id: card.sha256})
     assert missing_networks(backstage, recipe) == ""

@@ -26,8 +26,7 @@ def backstage(tmp_path_factory):
 
 
 @pytest.fixture
-def dreams(backstage, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+def dreams(backstage, monkeypatch):
     monkeypatch.setattr(dream, "SETTLE", 0.02)
     return Dreams(backstage)
 
@@ -289,7 +288,7 @@ def test_a_dream_is_described_in_words():
     assert describe(Recipe(tab="character", verb="dream", parameters={"count": -1})) == []
 
 
-def test_the_tab_turns_to_the_source_that_a_recipe_needs(backstage, tmp_path, monkeypatch, dreams):
+def test_the_tab_turns_to_the_source_that_a_recipe_needs(backstage, dreams):
     tab, desk = CharacterTab(backstage), Desk()
     stage = made(dreams, desk, count=1)
     item = stage["items"]["dream/0"]

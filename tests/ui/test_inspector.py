@@ -22,8 +22,7 @@ def small(item_id: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def gallery(tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+def gallery(tmp_path):
     gallery = Gallery(tmp_path / "gallery")
     yield gallery
     gallery.close()

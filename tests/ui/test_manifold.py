@@ -22,7 +22,7 @@ from studio.ui.session import Backstage, Desk
 from studio.ui.tabs import manifold, manifold_canvas
 from studio.ui.tabs.manifold import NO_GENERATOR, ManifoldTab
 from tests.engines import until
-from tests.ui.stand_ins import event, last, stand_in_backstage, stand_in_store
+from tests.ui.stand_ins import event, last, stand_in_backstage, stand_in_store, warmed
 
 GIVEN = ["lion"], 5, 1.0, False, "spherical", "flagship", 2
 
@@ -34,18 +34,8 @@ def backstage(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def warm(backstage, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("cache")))
-        tab = ManifoldTab(backstage)
-        tab.warm_up(backstage.engine())
-        yield tab
-
-
-@pytest.fixture
-def tab(warm, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
-    return warm
+def tab(backstage, tmp_path_factory):
+    return warmed(ManifoldTab(backstage), backstage, tmp_path_factory)
 
 
 def opened(tab) -> Desk:
@@ -73,8 +63,7 @@ def test_the_first_visit_shows_a_finished_walk_between_two_faces_that_never_were
     assert animals.value == ["lion", "panda"] and stage["faces"][0]["words"].startswith("exact")
 
 
-def test_without_a_generator_the_page_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+def test_without_a_generator_the_page_says_what_to_do(tmp_path):
     store = stand_in_store(tmp_path, ())
     backstage = Backstage(lambda: Engine("cpu", store=store), Workspaces(tmp_path / "data"), store.registry)
     backstage.start()

@@ -24,7 +24,7 @@ from studio.ui.tabs.classes import NO_CLASSES
 from studio.ui.tabs.inpaint_canvas import read_mask
 from studio.ui.tabs.morph import PARTS, MorphTab
 from studio.ui.tabs.morph_canvas import NO_NETWORKS
-from tests.ui.stand_ins import event, last, stand_in_backstage, stand_in_store
+from tests.ui.stand_ins import event, last, stand_in_backstage, stand_in_store, warmed
 
 CARE = 1
 CLASSES = "flowers", "tulip", 2, 5, "", 0.5
@@ -37,18 +37,8 @@ def backstage(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def warm(backstage, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("cache")))
-        tab = built(backstage)
-        tab.warm_up(backstage.engine())
-        yield tab
-
-
-@pytest.fixture
-def tab(warm, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
-    return warm
+def tab(backstage, tmp_path_factory):
+    return warmed(built(backstage), backstage, tmp_path_factory)
 
 
 def built(backstage) -> MorphTab:
@@ -384,8 +374,7 @@ def test_wild_recipes_are_refused_in_a_sentence(tab):
         tab.describe(recipe)
 
 
-def test_without_networks_the_page_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+def test_without_networks_the_page_says_what_to_do(tmp_path):
     store = stand_in_store(tmp_path, ())
     backstage = Backstage(lambda: Engine("cpu", store=store), Workspaces(tmp_path / "data"), store.registry)
     backstage.start()

@@ -29,8 +29,7 @@ def backstage(tmp_path_factory):
 
 
 @pytest.fixture
-def tab(backstage, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+def tab(backstage, monkeypatch):
     monkeypatch.setattr(pipeline, "_tsne", lambda codes: codes[:, 2:4])  # a quick one
     return ManifoldTab(backstage)
 
@@ -168,7 +167,7 @@ def test_what_is_kept_has_its_recipe_and_gives_the_same_pixels(tab, around, back
     np.testing.assert_array_equal(later.tables["around"].here.places["sample", 2].image, kept)
 
 
-def test_a_dropped_picture_of_it_restores_on_either_half(tab, around, tmp_path):
+def test_a_dropped_picture_of_it_restores_on_either_half(tab, around):
     desk = Desk()
     made(around, desk)
     _, brought = around._export(desk, event(what="picture", kind="neighbour", index=1))
@@ -216,8 +215,7 @@ def test_wild_recipes_are_refused_in_a_sentence(tab, around):
     assert tab.describe(Recipe(tab="manifold", verb="neighbours", parameters={"code": 7})) == []
 
 
-def test_without_a_bank_the_page_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+def test_without_a_bank_the_page_says_what_to_do(tmp_path):
     store = stand_in_store(tmp_path, ())
     backstage = Backstage(lambda: Engine("cpu", store=store), Workspaces(tmp_path / "data"), store.registry)
     backstage.start()

@@ -19,8 +19,7 @@ RECIPE = Recipe(tab="character", verb="translate", checkpoints={"cyclegan-lion-6
 
 
 @pytest.fixture
-def backstage(tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+def backstage(tmp_path):
     backstage = Backstage(lambda: None, Workspaces(tmp_path / "data", public=True))
     yield backstage
     backstage.close()
@@ -110,7 +109,7 @@ def test_only_the_trash_is_purged_and_for_good(backstage, strip):
     assert value["trash"] == 0 and value["note"]["text"] == "1 picture removed for good."
 
 
-def test_a_long_gallery_is_shown_page_by_page(backstage, strip, monkeypatch):
+def test_a_long_gallery_is_shown_page_by_page(backstage, strip):
     desk = Desk()
     kept = keep(backstage, desk, STRIP_PAGE + 5)
     assert ids(strip_value(backstage, desk)) == kept[:STRIP_PAGE]

@@ -16,7 +16,7 @@ from studio.core.gallery import GalleryError
 from studio.core.images import to_png
 from studio.core.recipe import Recipe, without_recipe
 from studio.ui.delivery import missing_networks
-from studio.ui.parts import buttons, drawn, event_value, note, problem_text, progress
+from studio.ui.parts import action_row, buttons, drawn, event_value, note, problem_text, progress
 from studio.ui.session import Backstage, Desk, Slot, Table
 from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, then
 from studio.ui.strip import QUIET, download, parcel, strip_value
@@ -73,11 +73,7 @@ class Attributes:
                     0, MAX_CARE, CARE, step=5, label="Care", info="steps with which the face is found; 0 is a first guess",
                     elem_id="attributes-care", elem_classes="dial", buttons=["reset"],
                 )  # fmt: skip
-            with gr.Column(elem_classes="actions"):
-                problem = gr.HTML("", elem_id="attributes-note", apply_default_css=False)
-                with gr.Row(elem_classes="action-row"):
-                    make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="attributes-make")
-                    stop = gr.Button("Stop", elem_classes="stop-button", elem_id="attributes-stop", interactive=False)
+            problem, make, stop = action_row("attributes")
         with gr.Column(elem_classes=["canvas", "in-attributes"]):
             stage = drawn("attributes", "attributes", "look", "export")
             answer = drawn("answer", "attributes-answer")

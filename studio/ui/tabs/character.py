@@ -22,6 +22,7 @@ from studio.ui.delivery import Offer, Parcel, missing_networks
 from studio.ui.parts import (
     ASSETS,
     EMPTY_SHEET,
+    action_row,
     ask_to_stop,
     buttons,
     capital,
@@ -97,11 +98,7 @@ class CharacterTab:
         with gr.Column(elem_classes=["side", "in-photo"]):
             source, upload = self._photos.build("source")
             controls = self._build_controls()
-            with gr.Column(elem_classes="actions"):
-                problem = gr.HTML("", elem_id="make-note", apply_default_css=False)
-                with gr.Row(elem_classes="action-row"):
-                    make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="make")
-                    stop = gr.Button("Stop", elem_classes="stop-button", elem_id="stop", interactive=False)
+            problem, make, stop = action_row("photo")
         with gr.Column(elem_classes=["canvas", "in-photo"]):
             stage = drawn("stage", "stage", "export")
         self._dreams.build(shell, self.offer)

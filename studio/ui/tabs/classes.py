@@ -15,7 +15,7 @@ from studio.core.gallery import GalleryError
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
 from studio.ui.delivery import missing_networks
-from studio.ui.parts import EMPTY_SHEET, buttons, capital, drawn, note_text, pretty, problem_text, progress, served
+from studio.ui.parts import EMPTY_SHEET, action_row, buttons, capital, drawn, note_text, pretty, problem_text, progress, served
 from studio.ui.session import Backstage, Desk
 from studio.ui.strip import QUIET, strip_value, take_away
 from studio.ui.tabs.morph_canvas import NO_NETWORKS, SEEDS, Run, domain_radio, domains, told
@@ -78,11 +78,7 @@ class Classes:
         """Lays it out inside the tab's pane and connects it."""
         with gr.Column(elem_classes=["side", "in-classes"]):
             controls, dice = self._build_controls()
-            with gr.Column(elem_classes="actions"):
-                problem = gr.HTML("", elem_id="classes-note", apply_default_css=False)
-                with gr.Row(elem_classes="action-row"):
-                    make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="classes-make")
-                    stop = gr.Button("Stop", elem_classes="stop-button", elem_id="classes-stop", interactive=False)
+            problem, make, stop = action_row("classes")
         with gr.Column(elem_classes=["canvas", "in-classes"]):
             stage = drawn("stage", "class-stage", "export")
         self.controls = controls

@@ -17,7 +17,7 @@ from studio.core.gallery import GalleryError
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
 from studio.ui.delivery import Offer, missing_networks
-from studio.ui.parts import EMPTY_SHEET, buttons, capital, drawn, event_value, note_text, problem_text, progress
+from studio.ui.parts import EMPTY_SHEET, action_row, buttons, capital, drawn, event_value, note_text, problem_text, progress
 from studio.ui.session import Backstage, Desk
 from studio.ui.strip import QUIET, strip_value, take_away
 from studio.ui.tabs.dream_canvas import (
@@ -90,11 +90,7 @@ class Dreams:
         """Lays it out inside the tab's pane and connects it; ``offer`` is the tab's."""
         with gr.Column(elem_classes=["side", "in-dream"]):
             controls, dice = self._build_controls()
-            with gr.Column(elem_classes="actions"):
-                problem = gr.HTML("", elem_id="dream-note", apply_default_css=False)
-                with gr.Row(elem_classes="action-row"):
-                    make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="dream-make")
-                    stop = gr.Button("Stop", elem_classes="stop-button", elem_id="dream-stop", interactive=False)
+            problem, make, stop = action_row("dream")
         with gr.Column(elem_classes=["canvas", "in-dream"]):
             stage = drawn("stage", "dream-stage", "export", "like", "back", "stages")
         self.controls = controls

@@ -17,7 +17,7 @@ from studio.core.gallery import GalleryError
 from studio.core.images import to_png
 from studio.core.recipe import Recipe, without_recipe
 from studio.ui.delivery import missing_networks
-from studio.ui.parts import buttons, drawn, event_value, note, pretty, problem_text, progress
+from studio.ui.parts import action_row, buttons, drawn, event_value, note, pretty, problem_text, progress
 from studio.ui.session import Backstage, Desk, Slot, Table
 from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, then
 from studio.ui.strip import QUIET, download, parcel, strip_value
@@ -93,11 +93,7 @@ class Holes:
         with gr.Column(elem_classes=["side", "in-holes"]):
             source, self.upload = self.photos.build("holes-source")
             controls, dice = self._build_controls()
-            with gr.Column(elem_classes="actions"):
-                problem = gr.HTML("", elem_id="holes-note", apply_default_css=False)
-                with gr.Row(elem_classes="action-row"):
-                    make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="holes-make")
-                    stop = gr.Button("Stop", elem_classes="stop-button", elem_id="holes-stop", interactive=False)
+            problem, make, stop = action_row("holes")
         with gr.Column(elem_classes=["canvas", "in-holes"]):
             stage = drawn("holes", "holes", "export")
         self.controls = controls

@@ -21,7 +21,7 @@ from studio.core.gallery import Gallery, GalleryError
 from studio.core.images import Photo, to_png
 from studio.core.recipe import Recipe, without_recipe
 from studio.ui.delivery import Offer, Parcel, missing_networks
-from studio.ui.parts import buttons, drawn, event_value, note, problem_text, progress
+from studio.ui.parts import action_row, buttons, drawn, event_value, note, problem_text, progress
 from studio.ui.samples import ASTRONAUT, dreamt_samples
 from studio.ui.session import Backstage, Desk, Slot, Table
 from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, head_of, sent_slot, then
@@ -122,11 +122,7 @@ class ManifoldTab:
         with gr.Column(elem_classes=["side", "in-walk"]):
             source, upload = self._photos.build("walk-source")
             controls = self._build_controls()
-            with gr.Column(elem_classes="actions"):
-                problem = gr.HTML("", elem_id="walk-note", apply_default_css=False)
-                with gr.Row(elem_classes="action-row"):
-                    make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="walk-make")
-                    stop = gr.Button("Stop", elem_classes="stop-button", elem_id="walk-stop", interactive=False)
+            problem, make, stop = action_row("walk")
         with gr.Column(elem_classes=["canvas", "in-walk"]):
             stage = drawn("walk", "walk", "export", "keep", "look")
             point = drawn("point", "walk-point")

@@ -17,7 +17,7 @@ from studio.core.gallery import GalleryError
 from studio.core.images import to_png
 from studio.core.recipe import Recipe, without_recipe
 from studio.ui.delivery import missing_networks
-from studio.ui.parts import buttons, drawn, event_value, note, note_text, problem_text, progress
+from studio.ui.parts import action_row, buttons, drawn, event_value, note, note_text, problem_text, progress
 from studio.ui.session import Backstage, Desk
 from studio.ui.source import PEOPLE, PhotoSource, Sample, face_choices
 from studio.ui.strip import QUIET, download, parcel, strip_value
@@ -75,11 +75,7 @@ class Neighbourhood:
         with gr.Column(elem_classes=["side", "in-around"]):
             source, upload = self._photos.build("around-source")
             controls, dice = self._build_controls()
-            with gr.Column(elem_classes="actions"):
-                problem = gr.HTML("", elem_id="around-note", apply_default_css=False)
-                with gr.Row(elem_classes="action-row"):
-                    make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id="around-make")
-                    stop = gr.Button("Stop", elem_classes="stop-button", elem_id="around-stop", interactive=False)
+            problem, make, stop = action_row("around")
         with gr.Column(elem_classes=["canvas", "in-around"]):
             stage = drawn("around", "around", "go", "back", "maps", "keep", "export")
             dots = drawn("dots", "around-dots")
