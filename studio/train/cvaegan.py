@@ -11,7 +11,8 @@ import csv
 import io
 import zipfile
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ from studio.metrics.kid import kid
 from studio.models.cvaegan import Classifier, Encoder, Generator
 from studio.train.augment import cutout, diff_augment
 from studio.train.critics import imagenet_trunk
-from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, find_pack, read_pack, to_unit
+from studio.train.data import HEAD, MODEL_PARTS, VALIDATION_PARTS, find_pack, read_pack, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.gan import PACKS, logistic, pooled, read_faces, renewed
+from studio.train.growing import grow
 from studio.train.judges import FIRST_ATTRIBUTE
-from studio.train.loop import Settings, Trainer, tile, unwrap
+from studio.train.loop import Settings, Trainer, named, read_state, tile, unwrap
 from studio.train.losses import perceptual_distance
 from studio.train.xgan import BATCH, FAR, FAR_WORDS, MEASURED, evenly, fixed
 
@@ -41,10 +43,14 @@ HELD, HELD_LONG = 0.9, 0.995  # of a moving average stays at a step; of the cova
 CHANGED = 8  # attributes of a face, on average
 UNKNOWN = 0.1  # share of attributes that E and G are not told
 PERCEPTUAL = 3  # maps, down to an eighth of the side
+WINDOW = 64  # px that they see of a larger picture
+INNER = 0.3  # of a rate, where a grown network has learnt before
+PHOTOS = 8  # that a person has in the models' parts, at least
 HIDDEN = 0.25  # share of photos that E sees with a hole
 GRAIN = 0.2  # of a pixel in [-1, 1]
 CRITICISE_EVERY = 2  # steps
 CLASSIFY_EVERY = 4  # steps, once C has learnt alone
+BASE = 64  # px that networks are trained at from the beginning; larger ones grow from them
 SHOWN = ("Smiling", "Male", "Eyeglasses", "Blond_Hair", "Bangs", "Young")  # changed in the grid
 
 
@@ -86,6 +92,12 @@ class Extent:
     prior: float = 0.25
     lambda_said: float = 16.0
 
+    def at(self, size: int) -> Extent:
+        """The same for pictures of ``size`` px: above ``BASE`` px as wide as there wherever maps have the same side."""
+        times = max(1, size // BASE)
+        widths = [{"width": each["width"] // times, "most": each["most"] * times} for each in (self.drawing, self.looking)]
+        return replace(self, drawing=widths[0], looking=widths[1])
+
 
 SMALL = {
     "drawing": {"width": 32, "most": 3},
@@ -96,6 +108,7 @@ SMALL = {
 }
 DOMAINS = {
     "faces": Extent("face", 128, {"width": 48, "most": 3}, {"width": 32, "most": 4}),
+    "people": Extent("person", 64, **SMALL | {"drawing": {"width": 24, "most": 3}, "looking": {"width": 16, "most": 4}}),
     "flowers": Extent("flower", 64, **SMALL),
     "birds": Extent("bird", 64, **SMALL),
 }
@@ -217,20 +230,36 @@ class Named:
     conditions: Conditions
 
 
-def read_named(domain: str, size: int, data: Path | None, parts: frozenset[int]) -> Named:
-    """The pictures of ``DOMAINS`` in these tenths of the split; of faces those of CelebA, whose attributes are known."""
+def read_named(domain: str, size: int, data: Path | None, parts: frozenset[int], strangers: bool = False) -> Named:
+    """The pictures of ``DOMAINS`` in these tenths of the split; of faces those of CelebA, whose attributes are known.
+
+    ``strangers`` are faces with unknown attributes (0), and come along if asked for.
+    """
     if domain == "faces":
         images, rows = read_faces(size, data, parts)
         twins = _photos(PACKS[0], data)
-        kept = [i for i, row in enumerate(rows) if row.get(FIRST_ATTRIBUTE) and row["file_name"] not in twins]
+        kept = [i for i, row in enumerate(rows) if (strangers or row.get(FIRST_ATTRIBUTE)) and row["file_name"] not in twins]
         columns = list(rows[kept[0]])
         names = tuple(columns[columns.index(FIRST_ATTRIBUTE) :][:ATTRIBUTES])
-        labels = torch.tensor([[float(rows[i][name]) for name in names] for i in kept])
+        labels = torch.tensor([[float(rows[i].get(name) or 0) for name in names] for i in kept])
         return Named(images[kept], labels, Attributes(names))
+    if domain == "people":
+        return _people(size, data, parts)
     whole = read_pack(f"{domain}128", size, data)
     pack, names = whole.parts(parts), tuple(sorted({row["class"] for row in whole.rows}))
     labels = F.one_hot(torch.tensor([names.index(row["class"]) for row in pack.rows]), len(names)).float()
     return Named(pack.images, labels, Classes(names))
+
+
+def _people(size: int, data: Path | None, parts: frozenset[int]) -> Named:
+    """Those of whom there are ``PHOTOS``; they have numbers, in the order of the pack's."""
+    whole = read_pack(PACKS[0], size, data, lambda row: bool(row["identity"]), HEAD)
+    known = Counter(int(row["identity"]) for row in whole.parts(MODEL_PARTS).rows)
+    people = sorted(identity for identity, photos in known.items() if photos >= PHOTOS)
+    pack = whole.parts(parts).select(lambda row: int(row["identity"]) in people)
+    labels = torch.tensor([people.index(int(row["identity"])) for row in pack.rows])
+    names = tuple(f"person {number}" for number in range(1, len(people) + 1))
+    return Named(pack.images, F.one_hot(labels, len(names)).float(), Classes(names))
 
 
 def _photos(pack: str, data: Path | None) -> set[str]:
@@ -323,8 +352,8 @@ class CVAEGANTrainer(Trainer):
     ):
         super().__init__(settings)
         self.name, self.domain, self.size, self.variant = f"cvaegan-{domain}-{size}", domain, size, variant
-        self.extent = extent or DOMAINS[domain]
-        self.data = read_named(domain, size, settings.data, MODEL_PARTS)
+        self.extent = (extent or DOMAINS[domain]).at(size)
+        self.data = read_named(domain, size, settings.data, MODEL_PARTS, strangers=size > BASE)
         self.held_out = read_named(domain, size, settings.data, VALIDATION_PARTS)
         self.conditions = self.data.conditions
         self.images_of, self.labels_of = self.data.images.to(self.device), self.data.labels.to(self.device)
@@ -336,8 +365,10 @@ class CVAEGANTrainer(Trainer):
         }
         self.trunk = imagenet_trunk(settings.data).requires_grad_(False).to(self.device, memory_format=torch.channels_last)
         self.networks = self.build()
+        fresh = self._grow() if size > BASE else {}
         self.optimisers = {
-            name: torch.optim.Adam(self.networks[name].parameters(), rate, betas=(0.5, 0.99)) for name, rate in RATES.items()
+            name: torch.optim.Adam(rated(self.networks[name], rate, fresh.get(name)), betas=(0.5, 0.99))
+            for name, rate in RATES.items()
         }
         self.ready("generator", "encoder", "classifier")
         for name in ("critic", "classifier"):
@@ -359,6 +390,41 @@ class CVAEGANTrainer(Trainer):
             "coupling": Coupling(self.extent.latent, self.labels_of.std(0)),
             "groups": Centres(groups, answer["feature"].shape[1]),
         } | {f"means_{k}": Centres(*each.shape[1:]) for k, each in enumerate(maps)}
+
+    def _grow(self) -> dict[str, list[str]]:
+        """Begins where the run of half the side ended, and names the parameters that it did not have.
+
+        What nobody has told of a face, C tells that saw half of its side.
+
+        Raises:
+            FileNotFoundError: there is no such run beside this one.
+        """
+        _, state = read_state(self.settings.out.parent / f"cvaegan-{self.domain}-{self.size // 2}")
+        chosen = evenly(len(self.data.images), 4 * BATCH)
+        photos, labels = to_unit(self.data.images[chosen]).split(BATCH), self.data.labels[chosen].split(BATCH)
+        encoder, generator = self.networks["encoder"], self.networks["generator"]
+        pairs = list(zip(photos, labels, strict=True))
+        looks = {
+            "encoder": lambda: [encoder(*pair) for pair in pairs],
+            "generator": lambda: [generator(encoder(*pair)["mean"], pair[1]) for pair in pairs],
+            "classifier": lambda: [self.networks["classifier"](each) for each in photos],
+            "critic": lambda: [self.networks["critic"](each) for each in photos],
+        }
+        averaged = {name: named(state, f"ema/{name}/") or named(state, f"network/{name}/") for name in looks}
+        fresh = {name: grow(self.networks[name], averaged[name], look) for name, look in looks.items()}
+        for name in ("coupling", "groups"):
+            self.networks[name].load_state_dict(named(state, f"network/{name}/"))
+        self._name_strangers()
+        self.classified = self.warm_up = 0
+        return fresh
+
+    @torch.no_grad()
+    def _name_strangers(self) -> None:
+        classifier = self.networks["classifier"].eval()
+        for chosen in (self.labels_of == 0).all(1).nonzero().flatten().split(BATCH):
+            answers = classifier(to_unit(self.data.images[chosen.cpu()]))["logits"]
+            self.labels_of[chosen] = self.conditions.guess(answers).to(self.device)
+        classifier.train()
 
     # --- the step -------------------------------------------------------------------------------------------------------------
 
@@ -485,10 +551,12 @@ class CVAEGANTrainer(Trainer):
         return unwrap(self.networks["groups"]).distance(*centres, seen)
 
     def _perceptual(self, given_back: Tensor, photos: Tensor) -> Tensor:
-        """Of every fourth picture, on frozen ImageNet features: eq. 6 with a third network."""
+        """Of every fourth picture, or a window of it, on frozen ImageNet features: eq. 6 with a third network."""
+        y, x = torch.randint(max(0, self.size - WINDOW) + 1, (2,)).tolist()
+        window = (slice(None, None, 4), slice(None), slice(y, y + WINDOW), slice(x, x + WINDOW))
         with torch.no_grad():
-            wanted = self.trunk(photos[::4])[:PERCEPTUAL]
-        return perceptual_distance(self.trunk(given_back[::4])[:PERCEPTUAL], wanted)
+            wanted = self.trunk(photos[window])[:PERCEPTUAL]
+        return perceptual_distance(self.trunk(given_back[window])[:PERCEPTUAL], wanted)
 
     def _criticise(self, photos: Tensor, drawn: Tensor) -> Tensor:
         """Lines 9 and 16: a step of D."""
@@ -587,7 +655,8 @@ class CVAEGANTrainer(Trainer):
     def export(self, measures: dict[str, Any]) -> None:
         """The three parts, as ``evaluate`` left them."""
         training = {"recipe": self.name, "images": self.images, "pictures": len(self.images_of)}
-        training["data"] = ", ".join(PACKS) if self.domain == "faces" else f"{self.domain}128"
+        sources = {"faces": ", ".join(PACKS[: 1 + (self.size <= BASE)]), "people": PACKS[0]}
+        training["data"] = sources.get(self.domain, f"{self.domain}128")
         parts = {
             "generator": (self.name, "draw"),
             "encoder": (f"cvaegan-encoder-{self.domain}-{self.size}", "describe"),
@@ -601,7 +670,7 @@ class CVAEGANTrainer(Trainer):
                 task=task,
                 tensors=self.ema[name].state_dict(),
                 resolution=self.size,
-                frame="head" if self.domain == "faces" else "",
+                frame="head" if self.domain in sources else "",
                 domains=(self.extent.domain,),
                 config=self.configs[name] | {"part": name},
                 labels=self.conditions.names,
@@ -609,6 +678,16 @@ class CVAEGANTrainer(Trainer):
                 training=training,
                 study=FAR_WORDS if name != "classifier" and measures["kid_imagenet"] > FAR else None,
             )
+
+
+def rated(network: nn.Module, rate: float, fresh: list[str] | None) -> list[dict[str, Any]]:
+    """Adam's groups: parameters at ``rate``; of a grown network only the ``fresh`` ones, all others at ``INNER`` of it."""
+    if fresh is None:
+        return [{"params": list(network.parameters()), "lr": rate}]
+    groups: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for name, parameter in network.named_parameters():
+        groups[name in fresh].append(parameter)
+    return [{"params": groups[0], "lr": INNER * rate}, {"params": groups[1], "lr": rate}]
 
 
 def _translated(photos: Tensor, given_back: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:

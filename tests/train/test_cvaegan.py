@@ -23,6 +23,7 @@ from tests.train.small import (
     card_in,
     changed,
     go,
+    save,
     settings,
     shipped,
     snapshot,
@@ -53,9 +54,9 @@ def make(data, precise, monkeypatch, tmp_path):
     for name, value in {"images_per_step": 8, "classified": 16, "warm_up": 8}.items():
         monkeypatch.setattr(CVAEGANTrainer, name, value)
 
-    def make(name="CVAE-GAN", domain="flowers", seed=0):
-        made = settings(data, tmp_path / "runs" / f"cvaegan-{domain}-16", seed)
-        return CVAEGANTrainer(made, domain, 16, VARIANTS[name], TINY)
+    def make(name="CVAE-GAN", domain="flowers", seed=0, size=16, extent=TINY):
+        made = settings(data, tmp_path / "runs" / f"cvaegan-{domain}-{size}", seed)
+        return CVAEGANTrainer(made, domain, size, VARIANTS[name], extent)
 
     return make
 
@@ -84,6 +85,24 @@ def test_flowers_are_one_of_their_classes(data):
     kept = [i for i in range(100) if part(f"{i}.png") in MODEL_PARTS]
     assert named.conditions.names == ("rose", "tulip")
     assert named.labels.argmax(1).tolist() == [int(i % 5 > 2) for i in kept] and named.labels.sum(1).unique().tolist() == [1]
+
+
+def test_strangers_come_along_if_they_are_asked_for(data):
+    few, many = (read_named("faces", 16, data, MODEL_PARTS, strangers) for strangers in (False, True))
+    unknown = (many.labels == 0).all(1)
+    assert len(many.images) > len(few.images) == (~unknown).sum()
+    assert unknown.sum() == sum(part(f"aaf/{i}.png") in MODEL_PARTS for i in range(20))
+
+
+def test_people_are_those_with_enough_photos_and_have_numbers(tmp_path):
+    rows = [{"file_name": f"{i}.png", "identity": ("70", "9", "300", "")[i % 4 if i < 60 else 0]} for i in range(80)]
+    rows += [{"file_name": f"few{i}.png", "identity": "5"} for i in range(5)]
+    write_pack(tmp_path, "faces128", rows)
+    named = read_named("people", 16, tmp_path, MODEL_PARTS)
+    assert named.conditions.names == ("person 1", "person 2", "person 3")  # 9, 70, 300
+    wanted = [{"9": 0, "70": 1, "300": 2}[r["identity"]] for r in rows[:80] if r["identity"] and part(r["file_name"]) < 7]
+    assert named.labels.argmax(1).tolist() == wanted
+    assert len(read_named("people", 16, tmp_path, frozenset({9})).conditions.names) == 3
 
 
 def test_what_faces_are_told_never_contradicts_their_labels():
@@ -187,6 +206,29 @@ def test_a_variant_has_the_losses_it_is_left_with(make, name, losses):
     found, learnt = learners(trainer, 1)
     assert found == losses | {"C"}
     assert ("encoder" in learnt) == ("pixels" in losses) and ("critic" in learnt) == ("D" in losses)
+
+
+@pytest.mark.parametrize("domain", ["faces", "flowers"])
+def test_a_larger_network_grows_from_the_run_of_half_its_side(make, monkeypatch, domain):
+    monkeypatch.setattr(cvaegan, "BASE", 16)
+    monkeypatch.setattr(cvaegan, "INNER", 0.0)
+    extent = Extent("face", 6, {"width": 16, "most": 2}, {"width": 16, "most": 2})
+    small = make(domain=domain, extent=extent)
+    with pytest.raises(FileNotFoundError, match="There is no run"):
+        make(domain=domain, size=32, extent=extent)
+    go(small, 4)
+    save(small)
+    large = make(domain=domain, size=32, extent=extent)
+    assert large.configs["generator"]["width"] == 8 and large.configs["generator"]["most"] == 4
+    assert (large.labels_of.abs().sum(1) > 0).all()
+    assert torch.equal(large.ema["generator"].draw.start.weight, small.ema["generator"].draw.start.weight)
+    before = {name: snapshot(large, name) for name in LEARNERS}
+    assert {"C", "pixels", "GD", "GC", "D"} <= go(large, 1).keys()
+    fresh = {"encoder": "down.layers.0.bias", "generator": "draw.layers.2.bias"}
+    for name, parameters in before.items():
+        learnt = {key for key in changed(parameters, large, name) if not key.startswith("down.norms") and ".norms." not in key}
+        assert learnt and not any(key.endswith("answer.weight") or key.endswith("start.weight") for key in learnt)
+        assert name not in fresh or fresh[name] in learnt
 
 
 @pytest.mark.parametrize("domain", ["faces", "flowers"])
