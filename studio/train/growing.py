@@ -1,8 +1,8 @@
 """Networks of CVAE-GAN that begin where those of half the side ended (as Karras et al. 2018 grow theirs).
 
 All inner layers are taken over, as their widths are the same at the same side of a map: ``Extent.at`` sees to that. A generator
-gets one more layer behind them, an encoder, classifier or critic one more in front. Together with the layer that they replace they
-begin as the smaller network with enlargement behind it, or with halving in front: three channels and their negatives carry colours
+gets one more layer behind them, an encoder, classifier or critic one in front. Together with the layer that they replace they
+begin as the smaller network with enlargement behind it, or halving in front: three channels and their negatives carry colours
 through the leaky ReLU, as f(x) - f(-x) = (1 + slope) x. All other channels begin as they always do, and say little yet.
 """
 
