@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
+from studio.core import blend
 from studio.core.images import to_float
 
 # Eye positions (left, right; x, y) of each frame at 128 px. "head" is the central 76 % of "portrait".
@@ -42,6 +43,7 @@ MIN_NEIGHBOURS = 1  # of a cascade's hits; low, because the network sorts them o
 MAX_CANDIDATES = 48
 MAYBE_LOGIT = 0.0  # of a first, rough look: worth a second one
 FACE_LOGIT = 2.0  # of the second look; keeps 98 % of the faces in photos as uploaded, 4 % of animals (benchmarks/faces.py)
+BAND = 128  # rows of a photo that are changed at once: more would not fit a core's cache
 MAX_SUPERSAMPLED = 4096  # px, side of the largest picture that is averaged down to a crop
 
 
@@ -200,6 +202,29 @@ def lay_on(rgb: np.ndarray, change: np.ndarray, crop: Crop) -> np.ndarray:
         amounts = over_photo(change, crop, region) * _fading(crop, region)[:, :, None]
         _part(result, region)[:] = np.rint(_part(rgb, region) + amounts).clip(0, 255)
     return result
+
+
+def lay_on_edges(rgb: np.ndarray, change: np.ndarray, crop: Crop) -> np.ndarray:
+    """As :func:`lay_on`, but the ``change`` float32 (S, S, 3), as large as ``crop``, is enlarged along the edges of the photo
+    (:mod:`studio.core.blend`), so that colours end where lips, lids and hair do, however fine the photo is."""
+    result, region = rgb.copy(), region_of(crop, rgb.shape)
+    if region is None:
+        return result
+    slope, offset = blend.coefficients(blend.luminance(crop.image), change)
+    left, top, width, height = region
+    for y in range(top, top + height, BAND):
+        band = left, y, width, min(BAND, top + height - y)
+        old = _part(rgb, band)
+        light = blend.luminance(np.ascontiguousarray(old))[:, :, None]
+        amounts = (over_photo(slope, crop, band) * light + over_photo(offset, crop, band)) * _fading(crop, band)[:, :, None]
+        _part(result, band)[:] = np.rint(old + amounts).clip(0, 255)
+    return result
+
+
+def within(crop: Crop, outer: Crop) -> Crop:
+    """``crop`` as one of the picture ``outer``, another crop of the same photo."""
+    inner, back = (np.vstack([m, (0, 0, 1)]) for m in (crop.matrix, cv2.invertAffineTransform(outer.matrix)))
+    return Crop(crop.image, (inner @ back)[:2], crop.frame)
 
 
 def region_of(crop: Crop, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:

@@ -636,9 +636,14 @@ def _likeness_words(engine: Engine, psnr: float, identity: float | None) -> tupl
 
 
 def identity_words(engine: Engine, identity: float) -> str:
-    """Whether the identity judge's cosine of two pictures speaks of one person."""
-    strangers = engine.registry.card(IDENTITY_JUDGE).measures.get("cosine_95_percent_of_strangers_below", 0.5)
-    return "the judge sees the same person" if identity >= strangers else "the judge is not sure that it is the same person"
+    """Whether the identity judge's cosine of two pictures speaks of one person, for people."""
+    same = is_same_person(engine, identity)
+    return "the judge sees the same person" if same else "the judge is not sure that it is the same person"
+
+
+def is_same_person(engine: Engine, identity: float) -> bool:
+    """Whether the identity judge's cosine of two pictures is one that hardly any two strangers have."""
+    return identity >= engine.registry.card(IDENTITY_JUDGE).measures.get("cosine_95_percent_of_strangers_below", 0.5)
 
 
 def _judges(engine: Engine) -> list[Card]:

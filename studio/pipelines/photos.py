@@ -95,12 +95,17 @@ def find_eyes(engine: Engine, photos: Sequence[Photo], faces: Sequence[FaceChoic
     """
     if frame == "centre":
         return [None] * len(photos)
-    return [_find_eyes(engine, photos, index, faces[index] if faces else None) for index in range(len(photos))]
+    return [find_face(engine, photos, index, faces[index] if faces else None)[0] for index in range(len(photos))]
 
 
-def _find_eyes(engine: Engine, photos: Sequence[Photo], index: int, choice: FaceChoice | None) -> Eyes:
+def find_face(engine: Engine, photos: Sequence[Photo], index: int, choice: FaceChoice | None) -> tuple[Eyes, int]:
+    """Where the eyes of a photo's chosen face are, and how many faces were found to choose from (0 if its eyes were given).
+
+    Raises:
+        FaceError: the photo shows no face, or not the chosen one.
+    """
     if choice and choice.eyes:
-        return choice.eyes
+        return choice.eyes, 0
     faces, name = find_faces(engine, photos[index].rgb), called(photos, index)
     wanted = choice.index if choice else 0
     if not faces:
@@ -108,7 +113,7 @@ def _find_eyes(engine: Engine, photos: Sequence[Photo], index: int, choice: Face
     if wanted >= len(faces):
         shown = "one face" if len(faces) == 1 else f"{len(faces)} faces"
         raise FaceError(f"There is no face {wanted + 1} in {name}, which shows {shown}: choose a number up to {len(faces)}.")
-    return two_eyes(faces[wanted].eyes)
+    return two_eyes(faces[wanted].eyes), len(faces)
 
 
 class Crops:
