@@ -47,8 +47,8 @@ def layout(side: int) -> np.ndarray:
 
 
 class MakeupEngine(FakeEngine):
-    """The encoders give the picture as content; the decoders of "makeup" and "old" tint it by the style's first three numbers, and
-    the more firmly gender is kept, the less of the green. The judges see makeup in red, women in green and years in blue."""
+    """The encoders give the picture as content; the decoders of "makeup" and "old" tint it by the style's first three numbers,
+    and the more firmly gender is kept, the less of the green. The judges see makeup in red, women in green and years in blue."""
 
     def __init__(self, folder: Path, cards: list[Card] = (*MUNITS, PARSER, PEOPLE, BEAUTY, IDENTITY, JUDGE)):
         super().__init__(folder, list(cards))

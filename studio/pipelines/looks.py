@@ -1,7 +1,7 @@
 """Looks: a style code of eight numbers, as one draws it, mixes two of it, and shares it in a small file.
 
-A style is what MUNIT (Huang et al. 2018; Wang 2020, chapter 5) knows of a picture besides its content: drawn from N(0, I), it gives
-one photo many looks. Which end of which pair it belongs to goes with it; for another it means nothing.
+A style is what MUNIT (Huang et al. 2018; Wang 2020, chapter 5) knows of a picture besides its content: drawn from N(0, I), it
+gives one photo many looks. Which end of which pair it belongs to goes with it; for another it means nothing.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ A photo gets the difference of two drawings, never a drawing:
 where ``up`` enlarges edge by edge (:func:`studio.core.blend.coefficients`), so that pores and hair stay.
 
 ``make_up(engine, request, known=None)`` yields ``Progress | Look`` and last a ``MakeupResult``. Its ``found`` is the photo as the
-networks know it: given back as ``known``, the photo is not encoded again. ``picture_with`` is one run of the decoder, for a slider.
+networks know it: given back as ``known``, the photo is not encoded again. ``picture_with`` is one run of G, for a slider.
 """
 
 from __future__ import annotations
