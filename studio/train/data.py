@@ -68,6 +68,17 @@ class Pack:
         return self.select(lambda row: part(row["file_name"]) in wanted)
 
 
+def read_rows(name: str, data_dir: Path | None = None) -> list[dict[str, str]]:
+    """The metadata of a pack. Raises ``FileNotFoundError`` if it is not there."""
+    with zipfile.ZipFile(find_pack(name, data_dir)) as archive:
+        return _rows(archive)
+
+
+def _rows(archive: zipfile.ZipFile) -> list[dict[str, str]]:
+    with archive.open("metadata.csv") as file:
+        return list(csv.DictReader(io.TextIOWrapper(file, "utf-8")))
+
+
 def read_pack(
     name: str,
     size: int,
@@ -85,8 +96,7 @@ def read_pack(
         FileNotFoundError: the pack is not there.
     """
     with zipfile.ZipFile(find_pack(name, data_dir)) as archive:
-        with archive.open("metadata.csv") as file:
-            rows = [row for row in csv.DictReader(io.TextIOWrapper(file, "utf-8")) if keep(row)]
+        rows = [row for row in _rows(archive) if keep(row)]
         images = np.empty((len(rows), size, size, 3), np.uint8)
         for i, row in enumerate(rows):
             with Image.open(io.BytesIO(archive.read(row["file_name"]))) as image:

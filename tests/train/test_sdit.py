@@ -1,0 +1,239 @@
+"""SDIT's recipe: what pictures are called and asked for, who learns from what, what each switch takes away, what is shipped."""
+
+import pytest
+import torch
+
+from studio.train import sdit
+from studio.train.data import MODEL_PARTS, part
+from studio.train.loop import run
+from studio.train.sdit import (
+    ATTRIBUTES,
+    HAIR,
+    VARIANTS,
+    Attributes,
+    Classes,
+    SDITTrainer,
+    Variant,
+    read_labelled,
+)
+from tests.train.small import (
+    Trunk,
+    assert_resumes,
+    card_in,
+    changed,
+    go,
+    settings,
+    shipped,
+    snapshot,
+    store_of,
+    write_named_faces,
+    write_pack,
+)
+
+CARS = ("black", "blue", "red")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Cars of three colours, and paintings of two kinds."""
+    folder = tmp_path_factory.mktemp("domains")
+    write_pack(folder, "cars_by_colour128", [{"colour": CARS[i % 7 % 3], "file_name": f"{i}.png"} for i in range(90)])
+    write_pack(folder, "art160", [{"domain": ("monet", "photo")[i % 2], "file_name": f"{i}.png"} for i in range(60)])
+    return folder
+
+
+@pytest.fixture
+def make(data, precise, monkeypatch, tmp_path):
+    """Makes a trainer of 16 px pictures, four a step."""
+    torch.manual_seed(0)
+    monkeypatch.setitem(sdit.CONFIGS, 16, {"width": 4, "n_blocks": 1, "hidden": 8})
+    monkeypatch.setattr(sdit, "Discriminator", lambda k, z, resolution: Critic(k, z, 2, resolution))
+    monkeypatch.setattr(sdit, "imagenet_trunk", lambda data: Trunk().eval())
+    monkeypatch.setattr(SDITTrainer, "images_per_step", 4)
+
+    def make(variant=None, domains="cars", seed=0):
+        return SDITTrainer(settings(data, tmp_path / "runs" / f"sdit-{domains}-16", seed), domains, 16, variant)
+
+    return make
+
+
+Critic = sdit.Discriminator
+
+
+# --- what pictures are called ---------------------------------------------------------------------------------------------------
+
+
+def labels(*present):
+    return torch.tensor([[float(name in present) for name in ATTRIBUTES]])
+
+
+def said(row):
+    return {name for name, on in zip(ATTRIBUTES, row[0].tolist(), strict=True) if on}
+
+
+def test_one_attribute_is_turned_round_and_the_rest_stays():
+    kind = Attributes(ATTRIBUTES)
+    photo = labels("Male", "Young")
+    assert said(kind.towards(photo, "Smiling")) == {"Male", "Young", "Smiling"}
+    assert said(kind.towards(photo, "Male")) == {"Young"}
+    assert said(photo) == {"Male", "Young"}
+
+
+def test_hair_has_one_colour():
+    kind = Attributes(ATTRIBUTES)
+    assert said(kind.towards(labels("Brown_Hair", "Bangs"), "Blond_Hair")) == {"Blond_Hair", "Bangs"}
+    assert said(kind.towards(labels("Blond_Hair"), "Brown_Hair")) == {"Brown_Hair"}
+    assert said(kind.towards(labels("Blond_Hair"), "Blond_Hair")) == set()
+    torch.manual_seed(0)
+    asked = kind.changed(labels("Blond_Hair").repeat(500, 1))
+    both = [ATTRIBUTES.index(name) for name in HAIR]
+    assert asked[:, both].sum(1).max() == 1
+
+
+def test_something_is_always_asked_for_and_seldom_much():
+    torch.manual_seed(0)
+    photos = labels("Male").repeat(1000, 1)
+    turned = (Attributes(ATTRIBUTES).changed(photos) != photos).sum(1).float()
+    assert turned.min() >= 1 and 1.5 < turned.mean() < 2.3
+    classes = torch.eye(3).repeat(200, 1)
+    assert (Classes(CARS).changed(classes) * classes).sum() == 0
+    assert Classes(CARS).changed(classes).sum(0).min() > 150
+
+
+def test_rare_attributes_and_classes_are_drawn_more_often():
+    faces = torch.cat([labels("Wearing_Hat"), labels("Smiling").repeat(99, 1)])
+    weights = Attributes(ATTRIBUTES).weights(faces)
+    assert weights[0] > 20 * weights[1]
+    cars = torch.eye(3)[[0, 0, 0, 1, 2]]
+    assert Classes(CARS).weights(cars).tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1, 1])
+
+
+def test_attributes_are_not_exclusive_and_classes_are():
+    sure = labels("Male", "Smiling") * 40 - 20
+    assert Attributes(ATTRIBUTES).loss(sure, labels("Male", "Smiling")) < 1e-3
+    assert Attributes(ATTRIBUTES).loss(sure, labels("Male")) == pytest.approx(20, abs=0.1)
+    assert Classes(CARS).loss(torch.tensor([[9.0, 0, 0]]), torch.eye(3)[:1]) < 1e-3
+    assert torch.equal(Classes(CARS).towards(torch.eye(3), "blue"), torch.eye(3)[[1, 1, 1]])
+
+
+def test_a_domain_is_a_column_of_its_pack(data):
+    cars = read_labelled("cars", 16, data, MODEL_PARTS)
+    assert cars.kind.names == CARS and cars.images.shape == (len(cars.labels), 3, 16, 16)
+    expected = [CARS.index(CARS[i % 7 % 3]) for i in range(90) if part(f"{i}.png") in MODEL_PARTS]
+    assert cars.labels.argmax(1).tolist() == expected
+    assert read_labelled("art", 16, data, MODEL_PARTS).kind.names == ("monet", "photo")
+
+
+def test_faces_are_whole_portraits_with_attributes_each_photo_once(tmp_path, monkeypatch):
+    write_named_faces(tmp_path)
+    monkeypatch.setattr(sdit, "ATTRIBUTES", ("1_attribute", "absent", "2_attribute"))
+    read = [read_labelled("attributes", 16, tmp_path, frozenset({i})) for i in range(10)]
+    assert sum(len(each.images) for each in read) == 50 + 70
+    assert read[0].kind.names == ("1_attribute", "2_attribute") and set(read[0].labels.unique().tolist()) == {0, 1}
+    large = [read_labelled("attributes", 128, tmp_path, frozenset({i})) for i in range(10)]
+    assert sum(len(each.images) for each in large) == 50
+
+
+# --- who learns from what -------------------------------------------------------------------------------------------------------
+
+
+def test_both_learn_from_all_losses(make):
+    trainer = make()
+    before = {name: snapshot(trainer, name) for name in trainer.networks}
+    losses = go(trainer, 1)
+    assert set(losses) == {"gan", "fake", "rec", "latent", "critic", "real", "code", "r1"}
+    for name, tensors in before.items():
+        still = tensors.keys() - changed(tensors, trainer, name)
+        assert not {key for key in still if tensors[key].numel() > 1}, name
+    assert "r1" not in go(trainer, 1)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_leaves_out_what_it_says(make, name):
+    variant = VARIANTS[name]
+    trainer = make(variant)
+    losses = go(trainer, 1)
+    assert ({"latent", "code"} <= losses.keys()) == variant.latent_loss
+    assert {key: trainer.config[key] for key in ("scale", "shift", "attention")} == {
+        "scale": variant.scale,
+        "shift": variant.shift,
+        "attention": variant.attention,
+    }
+    photos = torch.rand(2, 3, 16, 16)
+    made = [trainer.translate(photos, torch.eye(3)[:2], trainer.latents(2)) for _ in range(2)]
+    assert ("attention" in made[0]) == variant.attention
+    assert torch.equal(made[0]["image"], made[1]["image"]) == (not variant.scale and not variant.shift)
+
+
+def test_what_stands_still_is_the_other_player(make, monkeypatch):
+    """The generator's step leaves no gradient in D, and D's none in the generator."""
+    trainer = make()
+    generator, critic = trainer.networks["generator"], trainer.networks["critic"]
+    photos, called = trainer._photos()
+    latents = trainer.latents(4)
+    _, made = trainer._train_generator(photos, called, trainer.kind.changed(called), latents)
+    assert all(p.grad is None for p in critic.parameters())
+    for parameter in generator.parameters():
+        parameter.grad = None
+    trainer._train_critic(photos, called, made, latents)
+    assert all(p.grad is None for p in generator.parameters())
+
+
+def test_steepness_is_that_of_the_critic_on_photos(make):
+    trainer = make()
+    critic = trainer.networks["critic"]
+    photos = torch.rand(1, 3, 16, 16)
+    slope = trainer._steepness(photos)
+    step = torch.randn_like(photos) * 1e-3
+
+    def answer(images):
+        answers = critic(images)
+        return answers["patches"].mean() + answers["whole"].mean()
+
+    with torch.no_grad():
+        rise = float(answer(photos + step) - answer(photos - step)) / 2
+    assert rise**2 <= 2 * float(slope) * float(step.square().sum()) * 1.01 and slope > 0
+
+
+def test_photos_are_drawn_with_their_labels(make):
+    trainer = make()
+    trainer.images_of[:] = (trainer.labels_of.argmax(1) * 100).to(torch.uint8)[:, None, None, None]
+    photos, called = trainer._photos()
+    assert torch.equal(((photos[:, 0, 0, 0] + 1) * 127.5 / 100).round(), called.argmax(1).float())
+
+
+# --- what comes of it -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_goes_on_where_it_stopped(make):
+    trainer = make()
+    go(trainer, 2)
+    assert_resumes(trainer, make(seed=1))
+
+
+def test_a_grid_shows_photo_domains_and_attention(make):
+    attended, plain = make().grid(), make(Variant(attention=False)).grid()
+    rows = min(10, len(make().held_out.images))
+    assert attended.size == ((1 + 3 * 3) * 18, rows * 18) and plain.size == ((1 + 2 * 3) * 18, rows * 18)
+
+
+@pytest.mark.parametrize(("domains", "names", "attends"), [("cars", CARS, True), ("art", ("monet", "photo"), False)])
+def test_what_is_shipped_is_the_average(make, tmp_path, domains, names, attends):
+    trainer = make(domains=domains)
+    measures = run(trainer)
+    assert {"kid_imagenet", "psnr", "variety", "variety_photos"} <= measures.keys()
+    export = trainer.settings.out / "export"
+    card = card_in(export, f"sdit-{domains}-16")
+    assert card.labels == names and card.task == "translate" and card.domains[1] == domains
+    assert card.config["attention"] is attends and card.measures == measures
+    network = shipped(store_of(tmp_path / "store", export), card.id)
+    photos, wanted, latents = torch.rand(2, 3, 16, 16), torch.eye(len(names))[:2], torch.randn(2, sdit.LATENT)
+    answer = network(photos, wanted, latents)
+    assert ("attention" in answer) == attends
+    assert torch.allclose(answer["image"], trainer.translate(photos, wanted, latents)["image"], atol=1 / 255)
+
+
+def test_recipes_are_of_both_sizes():
+    from studio.train.main import recipes
+
+    assert {f"sdit-{domains}-{size}" for domains in ("attributes", "art", "cars") for size in (64, 128)} <= recipes().keys()
