@@ -1099,32 +1099,50 @@ def _show_xgan(data: dict[str, Any]) -> None:
 @evaluate.command("cvaegan")
 def evaluate_cvaegan(
     data: Annotated[Path | None, typer.Option(help="Folder of the data packs.", exists=True, file_okay=False)] = None,
-    parts: Annotated[str, typer.Option(help="What to measure, with commas between.")] = "models,holes,attributes",
+    parts: Annotated[str, typer.Option(help="What to measure, with commas between.")] = "models,augmentation,holes,attributes",
+    domains: Annotated[str, typer.Option(help="Of the models: faces, flowers, birds.")] = "faces",
     pictures: Annotated[int, typer.Option(min=1, help="Each model learns from.")] = 10_000,
     runs: Annotated[int, typer.Option(min=1, help="Of each model, from other seeds.")] = 2,
     samples: Annotated[int, typer.Option(min=20, help="Of each model.")] = 1000,
     photos: Annotated[int, typer.Option(min=2, help="New faces with holes, and with changed attributes.")] = 24,
     as_json: Json = False,
 ) -> None:
-    """Train small CVAE-GANs and what they are compared with; fill holes and change attributes of new faces."""
+    """Train small CVAE-GANs and what they are compared with; teach with drawn people; fill holes, change attributes."""
     from studio.core.engine import Engine
     from studio.pipelines.conditioned import sliders
     from studio.train.cvaegan import VARIANTS
     from studio.train.evaluate_cvaegan import evaluate_cvaegan as measure
 
     wanted = {name.strip() for name in parts.split(",")}
-    if unknown := wanted - {"models", "holes", "attributes"}:
-        raise ValueError(f"There is no part {', '.join(sorted(unknown))}; there is models, holes, attributes.")
+    if unknown := wanted - {"models", "augmentation", "holes", "attributes"}:
+        raise ValueError(f"There is no part {', '.join(sorted(unknown))}; there is models, augmentation, holes, attributes.")
     with Engine() as engine, step_bar("Reading the packs", quiet=as_json) as report:
         changes = "attributes" in wanted
         attributes = [slider.attribute for slider in sliders(engine)] if changes else []
         find, fill = _changer(engine) if changes else None, _filler(engine) if "holes" in wanted else None
-        names = tuple(VARIANTS) if "models" in wanted else ()
+        draw = _drawer(engine) if "augmentation" in wanted else None
+        names, kinds = tuple(VARIANTS) if "models" in wanted else (), tuple(name.strip() for name in domains.split(","))
         try:
-            figures = measure(engine, find, fill, attributes, names, pictures, runs, samples, photos, data, report)
+            figures = measure(engine, find, fill, attributes, names, kinds, draw, pictures, runs, samples, photos, data, report)
         except FileNotFoundError as error:
             raise ValueError(str(error)) from error
     emit(figures.to_dict(), as_json, _show_cvaegan)
+
+
+def _drawer(engine: Any) -> Callable[[Any, Any], Any]:
+    """What draws people, as the Morph tab does, for conditions (N, K) and with latents from a generator."""
+    import numpy as np
+
+    from studio.pipelines.conditioned import BATCH, draw, networks_of
+
+    networks = networks_of(engine, "people")
+
+    def drawn(conditions: Any, draws: Any) -> Any:
+        latents = draws.standard_normal((len(conditions), networks.generator.config["latent"]), np.float32)
+        starts = range(0, len(latents), BATCH)
+        return np.concatenate([draw(engine, networks, latents[k : k + BATCH], conditions[k : k + BATCH]) for k in starts])
+
+    return drawn
 
 
 def _portrait(rgb: Any) -> tuple[Any, Any]:
@@ -1171,8 +1189,13 @@ def _show_cvaegan(data: dict[str, Any]) -> None:
         return f"{figure['mean']:g} ± {figure['std']:g}"
 
     if data["table"]:
-        rows = [(row["name"], *(told(row[kind]) for kind in ("accuracy", "balanced", "inception"))) for row in data["table"]]
-        print_table("Table 1", ("model", "attributes as asked", "balanced", "inception score"), rows)
+        kinds = "accuracy", "balanced", "inception"
+        rows = [(row["domain"], row["name"], *(told(row[kind]) for kind in kinds)) for row in data["table"]]
+        print_table("Table 1", ("domain", "model", "as asked", "balanced", "inception score"), rows)
+    if data["augmentation"]:
+        kinds = "recognised", "verified", "auc"
+        rows = [(row["data"], *(told(row[kind]) for kind in kinds)) for row in data["augmentation"]]
+        print_table("Table 2", ("learnt from", *kinds), rows)
     if data["fillings"]:
         columns = "way", "psnr", "lpips", "identity"
         print_table(f"Holes in {data['photos']} faces", columns, [[f[name] for name in columns] for f in data["fillings"]])

@@ -512,7 +512,7 @@ class CVAEGANTrainer(Trainer):
             losses["GC"] = LAMBDA_GC * self._centres_apart(answer["feature"], said["feature"][count:], labels, wanted)
             losses["said"] = self.extent.lambda_said * named
         else:
-            losses["GC"] = named
+            losses["GC"] = self.extent.lambda_said * named
 
     def _ask_critic(self, photos: Tensor, given_back: Tensor, made: Tensor, losses: dict[str, Tensor]) -> None:
         """Lines 10, 11 and 14 as far as D goes."""

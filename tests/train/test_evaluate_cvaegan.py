@@ -11,6 +11,7 @@ from studio import cli
 from studio.core.registry import Card
 from studio.train import cvaegan
 from studio.train import evaluate_cvaegan as module
+from studio.train.augmentation import WAYS, Augmented
 from studio.train.cvaegan import VARIANTS, CVAEGANTrainer, Extent
 from studio.train.evaluate_cvaegan import (
     HOLE,
@@ -26,7 +27,7 @@ from studio.train.evaluate_cvaegan import (
 from studio.train.judges import FIRST_ATTRIBUTE
 from tests.engines import PeopleEngine
 from tests.fakes import JUDGE
-from tests.train.small import NAMES, Trunk, settings, write_named_faces
+from tests.train.small import NAMES, Trunk, settings, write_named_faces, write_pack
 from tests.walks import IDENTITY
 
 EYE = Card("judge-attributes", "judges", "judge", 24, "a.safetensors", "a" * 64, 1, "none", frame="portrait", labels=NAMES)
@@ -61,7 +62,7 @@ def folder(tmp_path, precise, monkeypatch):
     tiny = Extent("face", 6, {"width": 2, "most": 2}, {"width": 2, "most": 2})
     for name, value in {
         "SIZE": 16,
-        "EXTENT": tiny,
+        "EXTENTS": {"faces": tiny, "flowers": tiny},
         "demographics": lambda engine, heads: np.eye(2)[np.arange(len(heads)) % 2],
     }.items():
         monkeypatch.setattr(module, name, value)
@@ -74,16 +75,42 @@ def test_every_row_is_trained_and_measured_in_every_run(folder, engine):
         engine, names=["CVAE", "CVAE-GAN"], pictures=8, runs=2, samples=30, data_dir=folder, report=lambda *r: told.append(r)
     )
     assert [row.name for row in figures.table] == ["photographs", "CVAE", "CVAE-GAN"]
-    assert told == [(0, 4, "CVAE, run 1"), (1, 4, "CVAE-GAN, run 1"), (2, 4, "CVAE, run 2"), (3, 4, "CVAE-GAN, run 2")]
+    said = ["CVAE, run 1", "CVAE-GAN, run 1", "CVAE, run 2", "CVAE-GAN, run 2"]
+    assert told == [(k, 4, f"faces: {now}") for k, now in enumerate(said)]
     for row in figures.table:
         assert len(row.accuracy) == len(row.balanced) == len(row.inception) == 2
         assert all(0 <= share <= 1 for share in row.accuracy) and row.inception == pytest.approx((2, 2))
     assert not figures.fillings and not figures.sliders and figures.photos == 0
 
 
+def test_flowers_are_judged_by_what_their_judge_learnt_of_other_photos(folder, monkeypatch):
+    """Of two kinds of flowers, which the trunk tells apart, and of pictures that show the other kind than they were asked for."""
+    kinds = [("rose", "tulip")[i % 2] for i in range(100)]
+    write_pack(folder, "flowers128", [{"class": kind, "file_name": f"{i}.png"} for i, kind in enumerate(kinds)])
+
+    def features(trunk, images):
+        return images.mean((2, 3)).numpy()
+
+    monkeypatch.setattr(module, "pooled", features)
+    monkeypatch.setattr(module, "imagenet_trunk", lambda data: Trunk())
+    monkeypatch.setattr(module, "SHRUNK", 10.0)
+    read = module.read_named
+
+    def coloured(domain, size, data, parts):
+        named = read(domain, size, data, parts)
+        named.images[:] = (200 * named.labels.argmax(1)).to(torch.uint8).view(-1, 1, 1, 1)
+        return named
+
+    monkeypatch.setattr(module, "read_named", coloured)
+    judge = module.class_judge("flowers", folder)
+    dark, labels = torch.full((4, 3, 16, 16), -1.0), torch.eye(2)[[0, 0, 0, 1]]
+    accuracy, balanced, score = judge(dark, labels)
+    assert (accuracy, balanced) == (0.75, 0.5) and score == pytest.approx(1)
+
+
 def test_the_models_of_a_run_begin_with_one_c(folder):
     made = settings(folder, folder / "run")
-    first, second = (CVAEGANTrainer(made, "faces", 16, VARIANTS[name], module.EXTENT) for name in ("CVAE", "CVAE-GAN"))
+    first, second = (CVAEGANTrainer(made, "faces", 16, VARIANTS[name], module.EXTENTS["faces"]) for name in ("CVAE", "CVAE-GAN"))
     classifier = train_one(first, 8, None)
     assert first.images == 16
     kept = {name: tensor.clone() for name, tensor in classifier.items()}
@@ -97,7 +124,7 @@ def test_balanced_accuracy_does_not_reward_who_ignores_the_condition(engine):
     labels[3] = -1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "demographics", lambda engine, heads: np.eye(4))
-        accuracy, balanced, score = module._judge(engine, bright, labels)
+        accuracy, balanced, score = module._attribute_judge(engine)(bright, labels)
     assert (accuracy, balanced) == (0.75, 0.5) and score == pytest.approx(4)
 
 
@@ -135,7 +162,7 @@ def test_a_slider_is_followed_if_the_judge_never_turns_back():
 
 
 def row(name, balanced):
-    return Row(name, (0.8, 0.9), (balanced, balanced), (1.5, 1.5))
+    return Row("faces", name, (0.8, 0.9), (balanced, balanced), (1.5, 1.5))
 
 
 def test_claims_compare_what_was_measured():
@@ -143,18 +170,25 @@ def test_claims_compare_what_was_measured():
     fillings += [Filling("Telea", 21.0, 0.3, 0.5), Filling("Navier-Stokes", 21.0, 0.1, 0.5)]
     good = Slider("x", (0.1, 0.2, 0.3, 0.4, 0.5), (1.0,) * 5)
     table = row("photographs", 0.9), row("CVAE", 0.6), row("CVAE-GAN", 0.7)
-    data = Figures(table, 10, 20, tuple(fillings), (good,) * 9, 5, 0.5).to_dict()
+    learnt = tuple(
+        Augmented(way, (0.4, 0.5), (share, share), (0.8, 0.8)) for way, share in zip(WAYS, (0.7, 0.8, 0.6), strict=True)
+    )
+    data = Figures(table, 10, 20, learnt, tuple(fillings), (good,) * 9, 5, 0.5).to_dict()
     assert data["table"][1]["accuracy"] == {"mean": 0.85, "std": 0.05}
     claims = data["claims"]
-    assert claims["shows_what_is_asked_more_often"] == {"holds": True, "ahead_of": {"CVAE": 0.1}}
+    assert claims["drawn_pictures_help_to_recognise_people"] == {"holds": False, "verified_more": {WAYS[1]: 0.1, WAYS[2]: -0.1}}
+    assert data["augmentation"][0]["recognised"] == {"mean": 0.45, "std": 0.05}
+    assert claims["shows_what_is_asked_of_faces_more_often"] == {"holds": True, "ahead_of": {"CVAE": 0.1}}
     assert claims["holes_look_more_like_the_photo"] == {"holds": False, "lpips_less_than": {"Telea": 0.1, "Navier-Stokes": -0.1}}
     assert not claims["attributes_follow_their_sliders"]["holds"]
-    assert Figures((), 1, 1, (), (good,) * 10, 5, 0.5).to_dict()["claims"]["attributes_follow_their_sliders"]["holds"]
+    assert Figures((), 1, 1, (), (), (good,) * 10, 5, 0.5).to_dict()["claims"]["attributes_follow_their_sliders"]["holds"]
 
 
 def test_an_unknown_row_is_refused_before_anything_is_trained():
-    with pytest.raises(ValueError, match="There is no row YGAN; there is CVAE, CGAN"):
+    with pytest.raises(ValueError, match="There is no row YGAN in Table 1; there is CVAE, CGAN"):
         evaluate_cvaegan(None, names=["YGAN"])
+    with pytest.raises(ValueError, match="There is no domain trees in Table 1; there is faces, flowers, birds"):
+        evaluate_cvaegan(None, domains=["trees"])
 
 
 def test_the_command_measures_the_parts_that_are_named(folder, engine, capsys, monkeypatch):
