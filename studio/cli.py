@@ -1206,6 +1206,57 @@ def _show_cvaegan(data: dict[str, Any]) -> None:
     print_table("Claims", ("claim", ""), claims)
 
 
+@evaluate.command("sdit")
+def evaluate_sdit(
+    data: Annotated[Path | None, typer.Option(help="Folder of the data packs.", exists=True, file_okay=False)] = None,
+    parts: Annotated[str, typer.Option(help="What to measure, with commas between.")] = "models,attributes,art,cars",
+    pictures: Annotated[int, typer.Option(min=1, help="Each model learns from.")] = 10_000,
+    size: Annotated[int, typer.Option(help="Of the models' pictures, in px: 64 or 128.")] = 64,
+    photos: Annotated[int, typer.Option(min=2, help="New photos of each part.")] = 24,
+    styles: Annotated[int, typer.Option(min=2, help="Pictures of each.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Train small variants of SDIT; turn attributes round; classify photos by what translated ones teach."""
+    from studio.core.engine import Engine
+    from studio.train.evaluate_sdit import evaluate_sdit as measure
+    from studio.train.sdit import CONFIGS, DOMAINS, VARIANTS
+
+    wanted = [name.strip() for name in parts.split(",")]
+    if unknown := set(wanted) - {"models", *DOMAINS}:
+        raise ValueError(f"There is no part {', '.join(sorted(unknown))}; there is models, {', '.join(DOMAINS)}.")
+    if size not in CONFIGS:
+        raise ValueError(f"Models of {size} px are not known; there is {', '.join(map(str, CONFIGS))}.")
+    names = tuple(VARIANTS) if "models" in wanted else ()
+    with Engine() as engine, step_bar("Reading the packs", quiet=as_json) as report:
+        domains = [name for name in wanted if name != "models"]
+        try:
+            figures = measure(engine, domains, names, pictures, size, photos, styles, data, report)
+        except FileNotFoundError as error:
+            raise ValueError(str(error)) from error
+    emit(figures.to_dict(), as_json, _show_sdit)
+
+
+def _show_sdit(data: dict[str, Any]) -> None:
+    def table(title: str, first: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+        heads = (first, *(name.replace("_", " ") for name in columns))
+        print_table(title, heads, [(row["name"].replace("_", " "), *(row[name] for name in columns)) for row in rows])
+
+    faces = "id_distance", "lpips", "as_asked"
+    if data["table"]:
+        table(f"Table 6.1, {data['pictures']} pictures each", "variant", faces, data["table"])
+    if data["attributes"]:
+        rows = [*data["attributes"], {"name": "mean"} | data["means"]["attributes"]]
+        table(f"Attributes of {data['photos']} faces", "attribute", (*faces, "lpips_photographs"), rows)
+    for part, domains in data["domains"].items():
+        columns = "accuracy", "accuracy_photographs", "lpips", "lpips_photographs"
+        table(f"Reverse classification: {part}", "domain", columns, [*domains, {"name": "mean"} | data["means"][part]])
+    for part, ways in data["networks"].items():
+        rows = [(way["way"], way["networks"], f"{way['parameters'] / 1e6:.1f} million") for way in ways]
+        print_table(f"Networks for {part}", ("way", "networks", "parameters"), rows)
+    claims = [(name.replace("_", " "), "holds" if claim["holds"] else "fails") for name, claim in data["claims"].items()]
+    print_table("Claims", ("claim", ""), claims)
+
+
 @evaluate.command("reversal")
 def evaluate_reversal(
     data: Annotated[Path | None, typer.Option(help="Folder of the data packs.", exists=True, file_okay=False)] = None,

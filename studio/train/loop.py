@@ -106,6 +106,15 @@ class Trainer(ABC):
     def schedule(self) -> None:  # noqa: B027 (most recipes keep their rate)
         """Sets learning rates for the step to come; by default they stay."""
 
+    def advance(self) -> dict[str, Tensor]:
+        """A step with all that belongs to it; returns the losses."""
+        self.schedule()
+        losses = self.step()
+        self.steps += 1
+        self.images += self.images_per_step * self.fabric.world_size
+        self.average()
+        return losses
+
     def uniform(self, *shape: int) -> Tensor:
         """Numbers in [-1, 1] from the generator whose state is saved."""
         return 2 * torch.rand(*shape, generator=self.generator, device=self.device) - 1
@@ -148,11 +157,7 @@ def run(trainer: Trainer) -> dict[str, Any]:
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda number, frame: asked.append(number))
     while not asked and (elapsed := time.monotonic() - start) < budget and trainer.images < trainer.total_images:
-        trainer.schedule()
-        losses = trainer.step()
-        trainer.steps += 1
-        trainer.images += trainer.images_per_step * trainer.fabric.world_size
-        trainer.average()
+        losses = trainer.advance()
         for key, value in losses.items():
             sums[key] += value  # stays on the device: reading a number would make a GPU wait for the step
         count += 1
