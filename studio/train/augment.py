@@ -63,15 +63,23 @@ def similarity_crops(images: Tensor, centre: Tensor, side: Tensor, angle: Tensor
     Returns:
         crops (B, 3, size, size), and the transforms (B, 2, 3) from picture px to crop units in [0, 1].
     """
-    pixels = images.shape[-1]
+    grid = similarity_grid(centre, side, angle, images.shape[-1], 2 * size)
+    crops = F.avg_pool2d(F.grid_sample(images, grid, padding_mode="reflection", align_corners=False), 2)
+    cos, sin = angle.cos(), angle.sin()
+    rotate = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], 1) / side.view(-1, 1, 1)
+    offset = 0.5 - (rotate @ centre.unsqueeze(2))
+    return crops, torch.cat([rotate, offset], 2)
+
+
+def similarity_grid(centre: Tensor, side: Tensor, angle: Tensor, pixels: int, size: int) -> Tensor:
+    """Where square crops of ``size`` px look in pictures of ``pixels`` px, for ``F.grid_sample``: (B, size, size, 2).
+
+    ``centre``, ``side`` and ``angle`` are those of :func:`similarity_crops`.
+    """
     cos, sin = angle.cos(), angle.sin()
     # A grid's units: -1 is the left edge of the first pixel, +1 the right edge of the last.
     scale = side / pixels
     move = 2 * centre / pixels - 1
     rows = [scale * cos, -scale * sin, move[:, 0]], [scale * sin, scale * cos, move[:, 1]]
     theta = torch.stack([torch.stack(row, 1) for row in rows], 1)
-    grid = F.affine_grid(theta, [len(images), 3, 2 * size, 2 * size], align_corners=False)
-    crops = F.avg_pool2d(F.grid_sample(images, grid, padding_mode="reflection", align_corners=False), 2)
-    rotate = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], 1) / side.view(-1, 1, 1)
-    offset = 0.5 - (rotate @ centre.unsqueeze(2))
-    return crops, torch.cat([rotate, offset], 2)
+    return F.affine_grid(theta, [len(theta), 3, size, size], align_corners=False)

@@ -16,8 +16,10 @@ from studio.core.faces import (
     corners_of,
     find_faces,
     lay_on,
+    lay_on_edges,
     paste_back,
     warp_mask,
+    within,
 )
 
 ASTRONAUT_EYES = np.array([[203.7, 101.0], [246.5, 103.5]])  # by hand, on the picture enlarged
@@ -285,6 +287,26 @@ def test_a_change_is_added_to_what_the_photo_shows():
 def test_a_change_is_clamped_not_wrapped():
     white = np.full((64, 64, 3), 250, np.uint8)
     assert lay_on(white, np.full((8, 8, 3), 20, np.float32), align_centre(white, 32))[32, 32].tolist() == [255, 255, 255]
+
+
+def test_a_change_is_laid_on_along_the_edges():
+    rgb = np.zeros((800, 800, 3), np.uint8)
+    rgb[:, :400], rgb[:, 400:] = 60, 200
+    crop = align_centre(rgb, 64)
+    change = np.where((np.arange(64) < 32)[None, :, None], 40, 0) * np.ones((64, 64, 3), np.float32)
+    added = lay_on_edges(rgb, change, crop).astype(int) - rgb
+    assert (added[400, 250:398] >= 36).all() and (added[400, 402:550] <= 4).all()
+    assert added[0, 0].max() == 0 and np.array_equal(lay_on_edges(rgb, 0 * change, crop), rgb)
+    soft = lay_on(rgb, change, crop).astype(int) - rgb
+    assert soft[400, 395:405].max() - soft[400, 395:405].min() < 36  # without the edges it would be a ramp
+
+
+def test_a_crop_is_found_within_another_of_the_same_photo():
+    rgb = astronaut()
+    inner, outer = (align(rgb, ASTRONAUT_EYES, frame, size) for frame, size in (("face", 64), ("portrait", 200)))
+    moved = within(inner, outer)
+    eyes = np.array(FRAMES["portrait"]) * 200 / 128
+    np.testing.assert_allclose(eyes @ moved.matrix[:, :2].T + moved.matrix[:, 2], np.array(FRAMES["face"]) / 2, atol=1e-6)
 
 
 def test_a_mask_lies_in_the_crop_where_the_photo_has_it():
