@@ -87,9 +87,11 @@ window.imaginarium = (() => {
   // A tab with two halves has two source cards; where none is in sight the first is meant.
   const meant = (selector) => inSight(selector) || document.querySelector(selector);
 
-  // Everything that arrives (chosen, dropped, pasted, taken) goes through gradio's own upload: it checks size and place.
-  function send(files) {
-    const button = meant(".tab-pane.on .photo-upload");
+  // Everything that arrives (chosen, dropped, pasted, taken) goes through gradio's own upload: it checks size and place. ``near`` is
+  // where it was dropped or chosen: a second card of a tab lies in an ``.own-drop`` and keeps what comes to it.
+  function send(files, near) {
+    const own = near && near.closest && near.closest(".own-drop");
+    const button = own ? own.querySelector(".photo-upload") : meant(".tab-pane.on .photo-upload");
     const input = button && button.previousElementSibling; // gradio keeps the button's file input before it
     const list = [...files].filter((file) => file instanceof File);
     if (!input || !list.length) return;
@@ -97,13 +99,13 @@ window.imaginarium = (() => {
     list.forEach((file) => transfer.items.add(file));
     input.files = transfer.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
-    const card = meant(".tab-pane.on .drop-card");
+    const card = own ? own.querySelector(".drop-card") : meant(".tab-pane.on .drop-card");
     if (card) card.classList.add("reading");
   }
 
   function source(root, { trigger, watch, props }) {
     const picker = make("input", { type: "file", accept: "image/*,.heic,.heif,.avif", multiple: true, hidden: true, className: "picker" });
-    picker.addEventListener("change", () => { send(picker.files); picker.value = ""; });
+    picker.addEventListener("change", () => { send(picker.files, root); picker.value = ""; });
     const people = make("div", { className: "people", role: "list", ariaLabel: "Photos" });
     const samples = make("div", { className: "samples" });
     const note = make("p", { className: "note", role: "status" });
@@ -113,13 +115,13 @@ window.imaginarium = (() => {
       make("p", { className: "hint", textContent: "or paste them, or a picture made here to restore its settings" }),
       make("div", { className: "row" },
         make("button", { type: "button", className: "quiet choose-files", textContent: "Choose files", onclick: () => picker.click() }),
-        make("button", { type: "button", className: "quiet open-camera", textContent: "Camera", onclick: openCamera }),
+        make("button", { type: "button", className: "quiet open-camera", textContent: "Camera", onclick: () => openCamera(root) }),
         quiet("Recipe", openPaste, { className: "quiet open-paste", title: "Paste a recipe or a link" })));
     root.replaceChildren(picker, card, note, people, samples);
 
     function draw() {
       const value = props.value || { photos: [], samples: [], subject: "people", note: null };
-      title.textContent = `Drop photos of ${value.subject}`;
+      title.textContent = value.title || `Drop photos of ${value.subject}`;
       card.classList.remove("reading");
       note.textContent = value.note ? value.note.text : "";
       note.classList.toggle("error", Boolean(value.note && value.note.error));
@@ -221,7 +223,7 @@ window.imaginarium = (() => {
     area.focus();
   }
 
-  async function openCamera() {
+  async function openCamera(near) {
     const video = make("video", { autoplay: true, playsInline: true, muted: true });
     const words = make("p", { className: "hint", textContent: "Waiting for the camera…" });
     const take = make("button", { type: "button", className: "loud", textContent: "Take the photo", disabled: true });
@@ -240,7 +242,7 @@ window.imaginarium = (() => {
     take.addEventListener("click", () => {
       const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
       canvas.getContext("2d").drawImage(video, 0, 0);
-      canvas.toBlob((blob) => { send([new File([blob], "camera.png", { type: "image/png" })]); box.close(); }, "image/png");
+      canvas.toBlob((blob) => { send([new File([blob], "camera.png", { type: "image/png" })], near); box.close(); }, "image/png");
     });
   }
 
@@ -951,7 +953,7 @@ window.imaginarium = (() => {
     document.addEventListener("drop", (event) => {
       event.preventDefault();
       document.body.classList.remove("dragging");
-      send(event.dataTransfer ? event.dataTransfer.files : []);
+      send(event.dataTransfer ? event.dataTransfer.files : [], event.target);
     });
   }
   listen();

@@ -18,10 +18,11 @@ from studio.ui.parts import asset, drawn
 from studio.ui.session import Backstage, Desk
 from studio.ui.strip import QUIET, Strip
 from studio.ui.tabs.character import CharacterTab
+from studio.ui.tabs.makeup import MakeupTab
 from studio.ui.tabs.manifold import ManifoldTab
 from studio.ui.tabs.morph import MorphTab
 
-TABS = (CharacterTab, ManifoldTab, MorphTab)
+TABS = (CharacterTab, ManifoldTab, MorphTab, MakeupTab)
 
 STATUS_SECONDS = 5.0
 CACHE_SWEEP_SECONDS, CACHE_LIFE_SECONDS = 3600, 86_400
@@ -120,7 +121,8 @@ def look() -> dict[str, Any]:
         "#fff4ed", "#ffe6d5", "#feccaa", "#fdac74", "#fb8a3c", "#e8590c", "#c2410c", "#a3360c", "#822c12", "#692612", "#3b1208"
     )  # fmt: skip
     theme = gr.themes.Base(primary_hue=accent, neutral_hue="zinc", radius_size="md", font=_FONT, font_mono=_MONO)
-    scripts = "\n".join(asset(name) for name in ("stream.js", "studio.js", "walk.js", "map.js", "brush.js", "morph.js"))
+    names = ("stream.js", "studio.js", "walk.js", "map.js", "brush.js", "morph.js", "makeup.js")
+    scripts = "\n".join(asset(name) for name in names)
     return {"theme": theme, "css": asset("studio.css"), "head": f"<script>{scripts}</script>"}
 
 

@@ -58,6 +58,7 @@ class PhotoSource:
         mixes: samples may stand beside photos of one's own and beside each other; else one of them stands in for a photo.
         restores: of which recipes a dropped picture is no photo but brings back its settings.
         subject: what the photos are of. The samples are offered where that is people.
+        title: what the card asks for, if not photos of the subject.
     """
 
     backstage: Backstage
@@ -67,6 +68,7 @@ class PhotoSource:
     mixes: bool = False
     restores: Callable[[Recipe], bool] = lambda recipe: True
     subject: Callable[[Desk], str] = lambda desk: PEOPLE
+    title: str = ""
 
     def build(self, elem_id: str) -> tuple[gr.HTML, gr.UploadButton]:
         """The card on the page, whose events wait for :meth:`connect`, and what files come through."""
@@ -91,7 +93,8 @@ class PhotoSource:
             used = {slot.name for slot in slots if slot.is_sample}
             offered = [sample for sample in offered if sample.title not in used]
         samples = [{"name": one.name, "title": one.title, "src": sample_preview(one.data, one.name)} for one in offered]
-        return {"photos": [_photo_row(slot) for slot in slots], "samples": samples, "subject": subject, "note": said}
+        photos = [_photo_row(slot) for slot in slots]
+        return {"photos": photos, "samples": samples, "subject": subject, "title": self.title, "note": said}
 
     # -- what comes -----------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ def stand_in_store(folder: Path, animals: tuple[str, ...] = PAPER_ANIMALS, on_hu
     ``on_hub``: the animals' cards say that they are in ``HUB_REPO``, too.
     """
     registry = Registry(folder / "index.json")
-    _copy(registry, folder, LANDMARKS)
+    copy_network(registry, folder, LANDMARKS)
     for seed, animal in enumerate(animals):
         name = f"cyclegan-{animal.replace('_', '-')}-64"
         study = "It was never trained." if animal == "spider" else None
@@ -43,7 +43,7 @@ def stand_in_store(folder: Path, animals: tuple[str, ...] = PAPER_ANIMALS, on_hu
         domains = ("face", animal)
         card = Card(name, "cyclegan", "translate", 64, f"{name}.safetensors", "", 0, "none", domains, "head", config, study=study)
         hub = {"repo_id": HUB_REPO, "revision": COMMIT, "filename": card.file} if on_hub else None
-        registry.add(replace(_untrained(card, folder, seed), hub=hub))
+        registry.add(replace(untrained(card, folder, seed), hub=hub))
     registry.save()
     return CheckpointStore(registry, folder, folder / "cache")
 
@@ -54,11 +54,11 @@ def add_generators(store: CheckpointStore) -> None:
     shape = {"resolution": 64, "latent": 16, "base": 512, "most": 16}
     for family, config in (("stylegan", shape), ("dcgan", {"width": 4})):
         card = Card(f"{family}-64", family, "sample", 64, f"{family}.safetensors", "", 0, "none", ("face",), "head", config)
-        registry.add(_untrained(card, folder, 1))
+        registry.add(untrained(card, folder, 1))
     config = {"part": "encoder", "resolution": 64, "latent": 16, "width": 8}
     card = Card("stylegan-encoder-64", "stylegan", "encode", 64, "encoder.safetensors", "", 0, "none", ("face",), "head", config)
-    registry.add(_untrained(card, folder, 1))
-    _copy(registry, folder, "judge-attributes")  # guides the search for a photo
+    registry.add(untrained(card, folder, 1))
+    copy_network(registry, folder, "judge-attributes")  # guides the search for a photo
     base, domains = registry.card("dcgan-64"), ("face", "lion")
     card = replace(base, id="k-dcgan-lion-64", file="k-dcgan-lion.safetensors", domains=domains, config={"width": 4, "rank": 2})
     card = replace(card, base={"id": base.id, "sha256": base.sha256}, study="It has never seen a lion.")
@@ -82,12 +82,12 @@ def _add_bank(registry: Registry, folder: Path) -> None:
         name = "xgan-face-64" if part == "generator" else f"xgan-{part}-face-64"
         config = {"part": part, "latent": size, **more}
         card = Card(name, "xgan", task, 64, f"{name}.safetensors", "", 0, "none", ("face",), "head", config)
-        registry.add(_written(card, folder, bank) if part == "codes" else _untrained(card, folder, 1))
+        registry.add(_written(card, folder, bank) if part == "codes" else untrained(card, folder, 1))
 
 
 def _add_morphers(registry: Registry, folder: Path) -> None:
     """Untrained CVAE-GANs of faces and flowers, and the judge that guides the search for a flower."""
-    _copy(registry, folder, "judge-animal")
+    copy_network(registry, folder, "judge-animal")
     attributes = default_registry().card("judge-attributes").labels
     parts = {"": ("generator", "draw"), "encoder-": ("encoder", "describe"), "classifier-": ("classifier", "recognise")}
     for domain, one, labels in (("faces", "face", attributes), ("flowers", "flower", ("common_daisy", "tulip", "wild_rose"))):
@@ -101,14 +101,14 @@ def _add_morphers(registry: Registry, folder: Path) -> None:
             registry.add(_written(card, folder, loud))  # untrained kernels are so small that all pictures would be grey
 
 
-def _copy(registry: Registry, folder: Path, card_id: str) -> None:
+def copy_network(registry: Registry, folder: Path, card_id: str) -> None:
     """A network of the studio's own."""
     card = default_registry().card(card_id)
     shutil.copy(PRETRAINED / card.file, folder)
     registry.add(card)
 
 
-def _untrained(card: Card, folder: Path, seed: int) -> Card:
+def untrained(card: Card, folder: Path, seed: int) -> Card:
     torch.manual_seed(seed)
     return _written(card, folder, build(card).state_dict())
 

@@ -166,8 +166,8 @@ def test_whatever_a_browser_brings_along_the_page_opens(page, backstage, arrival
 
 def test_a_recipe_of_another_tab_says_so(page):
     _, delivery = page
-    recipe = Recipe(tab="makeup", verb="makeup")
-    assert "tab makeup" in brought(delivery._paste(Desk(), event(text=recipe.to_json())))[delivery._courier]["note"]["text"]
+    recipe = Recipe(tab="domains", verb="translate")
+    assert "tab domains" in brought(delivery._paste(Desk(), event(text=recipe.to_json())))[delivery._courier]["note"]["text"]
 
 
 def test_every_kind_that_a_tab_takes_has_its_words():

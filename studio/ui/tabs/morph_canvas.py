@@ -101,9 +101,9 @@ def shown(rgb: np.ndarray, name: str) -> dict[str, Any]:
     return served(preview(rgb, SHOWN_SIDE), f"{name}.jpg")
 
 
-def inline_photo(rgb: np.ndarray) -> str:
-    """A picture as an address that holds it: it takes no second way to the server."""
-    return f"data:image/jpeg;base64,{base64.b64encode(preview(rgb, SHOWN_SIDE)).decode()}"
+def inline_photo(rgb: np.ndarray, longest: int = SHOWN_SIDE) -> str:
+    """A picture as an address that holds it, its longest side in px: it takes no second way to the server."""
+    return f"data:image/jpeg;base64,{base64.b64encode(preview(rgb, longest)).decode()}"
 
 
 def told(text: str, figure: str = "", good: bool = True) -> dict[str, Any]:
