@@ -258,7 +258,7 @@ def test_flowers_of_a_kind(visit, tmp_path, viewport, name):
     page = visitor.page
     turn_to(visitor)
     with visitor.run("#class-stage"):
-        page.click("#morph-switch label:has-text('Flowers')")
+        page.click("#morph-switch label:has-text('By name')")
     page.click("#class-label input")
     page.click("[role=option]:has-text('Tulip')")
     turn(visitor, "class-count", 3)

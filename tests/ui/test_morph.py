@@ -27,7 +27,7 @@ from studio.ui.tabs.morph_canvas import NO_NETWORKS
 from tests.ui.stand_ins import event, last, stand_in_backstage, stand_in_store, warmed
 
 CARE = 1
-CLASSES = "flowers", "tulip", 2, 5, "", 0.5
+CLASSES = "flowers", "tulip", 2, 5, "", 0.5, "", 0.3
 
 
 @pytest.fixture(scope="module")
@@ -335,7 +335,7 @@ def test_flowers_of_a_kind_and_of_two(tab, backstage):
     run = desk.tables["classes"].run
     last(part.first(desk, *CLASSES))
     assert desk.tables["classes"].run == run  # the second visit leaves all as it is
-    _, value, *_ = last(part.make(desk, "flowers", "tulip", 1, 5, "wild_rose", 0.25))
+    _, value, *_ = last(part.make(desk, "flowers", "tulip", 1, 5, "wild_rose", 0.25, "", 0.3))
     (item,) = value["items"].values()
     assert item["title"].startswith("Tulip and wild rose") and backstage.gallery(desk).count() == 3
     recipe = backstage.gallery(desk).recipe(item["id"])
@@ -346,7 +346,21 @@ def test_flowers_of_a_kind_and_of_two(tab, backstage):
     assert values[0] == PARTS[2] and desk.tables["holes"].value["photo"]["name"] == "tulip.png"
     assert desk.tables["morph-flowers"].slots[0].origin == item["id"]
     values = last(tab.restore(Desk(token=desk.token), recipe))
-    assert values[0] == PARTS[3] and values[-2] == 0.25 and "press Make" in values[-1]
+    assert values[0] == PARTS[3] and values[-4] == 0.25 and "press Make" in values[-1]
+
+
+def test_three_kinds_in_one_come_back_as_they_were_mixed(tab, backstage):
+    desk = opened(tab)
+    three = "flowers", "tulip", 1, 5, "wild_rose", 0.25, "common_daisy", 0.4
+    _, value, *_ = last(tab._classes.make(desk, *three))
+    (item,) = value["items"].values()
+    recipe = backstage.gallery(desk).recipe(item["id"])
+    assert recipe.parameters["weights"] == pytest.approx([0.45, 0.15, 0.4])
+    values = last(tab.restore(Desk(token=desk.token), recipe))
+    assert [values[-k] for k in (4, 2)] == [0.25, 0.4] and values[-3].value == "common_daisy"
+    again = "flowers", "tulip", 1, 5, "tulip", 0.25, "wild_rose", 0.4  # nothing is mixed with itself
+    _, value, *_ = last(tab._classes.make(desk, *again))
+    assert next(iter(value["items"].values()))["title"].startswith("Tulip and wild rose")
 
 
 # -- what comes from elsewhere --------------------------------------------------------------------------------------------

@@ -1,11 +1,11 @@
-"""The Morph tab's part for flowers and birds: new pictures of a kind that one chooses, or of two kinds at once."""
+"""The Morph tab's part for what has a name: new pictures of a person, a flower or a bird, or of up to three at once."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -30,16 +30,17 @@ if TYPE_CHECKING:
 COUNT, MOST = 8, 16
 MAKING = 6  # outputs of making
 NOTHING = ""  # is mixed in
-INVITATION = "Choose what should grow or fly, then press Make."
+SHARE_DIGITS = 4  # of a share that is restored
+INVITATION = "Choose what should be drawn, then press Make."
 NO_CLASSES = (
-    "Nothing here draws flowers or birds by their kind yet: bring such networks with `python -m studio pull`, or look around "
-    "among flowers and birds in Manifold, Neighbourhood."
+    "Nothing here draws people, flowers or birds by their names yet: bring such networks with `python -m studio pull`, or look "
+    "around among flowers and birds in Manifold, Neighbourhood."
 )
 
 
 @dataclass
 class Field(Run):
-    """One visitor's flowers and birds: ``sheet_png`` is the last sheet; of what is ``restored`` nothing else is shown first."""
+    """One visitor's drawn pictures: ``sheet_png`` is the last sheet; of what is ``restored`` nothing else is shown first."""
 
     sheet_png: bytes | None = None
     restored: bool = False
@@ -58,9 +59,11 @@ class Controls:
     seed: gr.Number
     other: gr.Dropdown
     share: gr.Slider
+    third: gr.Dropdown
+    third_share: gr.Slider
 
     def all(self) -> list[Any]:
-        return [self.domain, self.label, self.count, self.seed, self.other, self.share]
+        return [getattr(self, field.name) for field in fields(self)]
 
 
 class Classes:
@@ -88,7 +91,7 @@ class Classes:
         given = [desk, *controls.all()]
         gr.on([make.click, controls.seed.submit], self.make, given, self.making, **running)
         dice.click(lambda: secrets.randbelow(SEEDS), None, controls.seed, **QUIET)
-        controls.domain.input(self._kinds, [controls.domain], [controls.label, controls.other], **QUIET)
+        controls.domain.input(self._kinds, [controls.domain], [controls.label, controls.other, controls.third], **QUIET)
         stop.click(_stop, [desk], [desk, stop], **QUIET)
         stage.export(self._export, [desk], [desk, shell.courier], **QUIET)
 
@@ -102,13 +105,10 @@ class Classes:
                 elem_id="class-seed", elem_classes="titled",
             )  # fmt: skip
             dice = gr.Button("⚄", elem_classes="dice", elem_id="class-dice", min_width=0)
-        with gr.Accordion("Mix two kinds", open=False, elem_classes="more"):
-            other = gr.Dropdown([], label="Mixed with", elem_id="class-other", elem_classes=["titled", "choice"])
-            share = gr.Slider(
-                0, 1, 0.5, step=0.05, label="How much of it", info="0 is the first kind alone, 1 the second",
-                elem_id="class-share", elem_classes="dial", buttons=["reset"],
-            )  # fmt: skip
-        return Controls(domain, label, count, seed, other, share), dice
+        with gr.Accordion("Mix two or three", open=False, elem_classes="more"):
+            other, share = _mixed_in("class-other", "class-share", "Mixed with", 0.5, "0 is the first alone, 1 the second")
+            third, third_share = _mixed_in("class-third", "class-third-share", "And with", 0.33, "0 is the first two alone")
+        return Controls(domain, label, count, seed, other, share, third, third_share), dice
 
     def open(self, desk: Desk) -> tuple[Any, ...]:
         """What a visitor finds, one value per output."""
@@ -120,8 +120,8 @@ class Classes:
 
     def _with_other(self, domain: str, count: Any, seed: Any) -> tuple[Any, ...]:
         """The widgets after the domain."""
-        label, other = self._kinds(domain)
-        return label, count, seed, other, gr.skip()
+        label, other, third = self._kinds(domain)
+        return label, count, seed, other, gr.skip(), third, gr.skip()
 
     def skip(self) -> tuple[Any, ...]:
         """All outputs as they are."""
@@ -137,16 +137,19 @@ class Classes:
         return (gr.skip(),) * MAKING
 
     def _domains(self) -> list[str]:
-        """Flowers and birds, as far as there are networks; faces have attributes, and people's names are numbers."""
-        return [name for name in domains(self._backstage) if name in ("flowers", "birds")]
+        """What there are networks for; faces have attributes."""
+        from studio.pipelines.conditioned import list_domains
 
-    def _kinds(self, domain: str, label: str = "", other: str = NOTHING) -> tuple[Any, Any]:
-        """The names of what there is, for both lists, and what is chosen in them."""
+        return [name for name in list_domains(self._backstage.registry) if name != "faces"]
+
+    def _kinds(self, domain: str, label: str = "", other: str = NOTHING, third: str = NOTHING) -> tuple[Any, Any, Any]:
+        """The names of what there is, for all lists, and what is chosen in them."""
         from studio.pipelines.conditioned import label_words, networks_of
 
-        named = sorted((capital(label_words(label)), label) for label in networks_of(self._backstage.registry, domain).labels)
-        first = gr.Dropdown(choices=named, value=label or named[0][1])
-        return first, gr.Dropdown(choices=[("Nothing", NOTHING), *named], value=other)
+        named = [(capital(label_words(label)), label) for label in networks_of(self._backstage.registry, domain).labels]
+        more = [("Nothing", NOTHING), *named]
+        lists = (named, label or named[0][1]), (more, other), (more, third)
+        return tuple(gr.Dropdown(choices=choices, value=value) for choices, value in lists)
 
     def restore(self, desk: Desk, recipe: Recipe) -> tuple[Any, ...]:
         """Everything as the recipe says, one value per output; Make then gives the same pixels."""
@@ -154,8 +157,6 @@ class Classes:
 
         try:
             request = request_from_recipe(recipe, [])
-            if len(_names(request)) > 2:
-                raise ValueError("This mix has three kinds: make it again with `python -m studio again`.")
         except ValueError as error:
             return (*self.skip()[:-1], problem_text(str(error)))
         if request.domain not in self._domains():
@@ -163,11 +164,12 @@ class Classes:
         desk.wanted, _room(desk).restored = recipe, True
         names = _names(request)
         weights = (request.weights or (1.0,) * len(names)) if isinstance(request, MixRequest) else (1.0,)
-        share = weights[-1] / sum(weights) if len(names) == 2 else 0.5
-        label, other = self._kinds(request.domain, *names)
+        shares = [round(weights[k] / sum(weights[: k + 1]), SHARE_DIGITS) for k in range(1, len(names))]
+        share, third_share = (*shares, *(gr.skip(),) * (2 - len(shares)))
+        label, other, third = self._kinds(request.domain, *names)
         trouble = missing_networks(self._backstage, recipe)
         words = problem_text(trouble) if trouble else note_text("The settings are restored: press Make to make it again.")
-        return gr.skip(), request.domain, label, request.count, request.seed, other, share, words
+        return gr.skip(), request.domain, label, request.count, request.seed, other, share, third, third_share, words
 
     # -- making ---------------------------------------------------------------------------------------------------------
 
@@ -241,17 +243,36 @@ def _room(desk: Desk) -> Field:
     return desk.tables.setdefault("classes", Field())
 
 
+def _mixed_in(list_id: str, share_id: str, label: str, share: float, info: str) -> tuple[gr.Dropdown, gr.Slider]:
+    """What is mixed in, and how much of it."""
+    what = gr.Dropdown([], label=label, elem_id=list_id, elem_classes=["titled", "choice"])
+    how_much = gr.Slider(
+        0, 1, share, step=0.01, label="How much of it", info=info, elem_id=share_id, elem_classes="dial", buttons=["reset"]
+    )
+    return what, how_much
+
+
 def _request(
-    domain: str | None, label: str | None, count: float, seed: float | None, other: str | None, share: float
+    domain: str | None,
+    label: str | None,
+    count: float,
+    seed: float | None,
+    other: str | None,
+    share: float,
+    third: str | None,
+    third_share: float,
 ) -> ClassRequest | MixRequest:
     """The widgets as a request. Raises ``ValueError``."""
     from studio.pipelines.morph import ClassRequest, MixRequest
 
     if seed is None:
         raise ValueError("Give a seed: any whole number from 0 on.")
-    if other and other != label:
-        weights = (1 - float(share), float(share))
-        return MixRequest((label or "", other), weights, domain or "", int(count), int(seed))
+    shares = {label or "": 1.0}
+    for name, part in ((other, share), (third, third_share)):
+        if name and name not in shares:
+            shares = {known: before * (1 - float(part)) for known, before in shares.items()} | {name: float(part)}
+    if len(shares) > 1:
+        return MixRequest(tuple(shares), tuple(shares.values()), domain or "", int(count), int(seed))
     return ClassRequest(label or "", domain or "", int(count), int(seed))
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
 
-PARTS = ("Attributes", "Morph", "Fill holes", "Flowers & birds")
+PARTS = ("Attributes", "Morph", "Fill holes", "By name")
 _DESCRIBE = {
     "attributes": attributes_canvas.describe,
     "morph": between_canvas.describe,
