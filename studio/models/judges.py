@@ -17,13 +17,14 @@ FEATURE_PAIRS = (1, 3, 5, 11)  # the last pair at each resolution: /2, /4, /8, /
 
 
 class MobileNet(nn.Module):
-    """MobileNet v1 1.0 without its last two pairs and classifier."""
+    """MobileNet v1 1.0 up to one of its first eleven ``pairs``, without classifier."""
 
-    def __init__(self) -> None:
+    def __init__(self, pairs: int = len(PAIRS)) -> None:
         super().__init__()
+        self.pairs = pairs
         self._add("conv1", nn.Conv2d(3, 32, 3, 2, bias=False), 32)
         channels = 32
-        for k, (width, stride) in enumerate(PAIRS, 1):
+        for k, (width, stride) in enumerate(PAIRS[:pairs], 1):
             self._add(f"conv_dw_{k}", nn.Conv2d(channels, channels, 3, stride, groups=channels, bias=False), channels)
             self._add(f"conv_pw_{k}", nn.Conv2d(channels, width, 1, bias=False), width)
             channels = width
@@ -40,12 +41,12 @@ class MobileNet(nn.Module):
         return F.relu6(getattr(self, f"{name}_bn")(conv(x)))
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """``image`` (B, 3, H, W) in [-1, 1] -> the maps after the pairs of ``FEATURE_PAIRS``."""
+        """``image`` (B, 3, H, W) in [-1, 1] -> the maps after the pairs of ``FEATURE_PAIRS``, and the last."""
         x = self._apply_pair("conv1", image)
         maps = []
-        for k in range(1, len(PAIRS) + 1):
+        for k in range(1, self.pairs + 1):
             x = self._apply_pair(f"conv_pw_{k}", self._apply_pair(f"conv_dw_{k}", x))
-            if k in FEATURE_PAIRS:
+            if k in FEATURE_PAIRS or k == self.pairs:
                 maps.append(x)
         return maps
 
@@ -57,14 +58,16 @@ class Judge(nn.Module):
         outputs: number of logits; 0 for none.
         embedding: size of a unit-length embedding; 0 for none.
         features: also return the trunk's maps, for distances.
+        pairs: of the trunk's convolutions.
     """
 
-    def __init__(self, outputs: int, embedding: int = 0, features: bool = False):
+    def __init__(self, outputs: int, embedding: int = 0, features: bool = False, pairs: int = len(PAIRS)):
         super().__init__()
-        self.trunk = MobileNet()
-        self.head = nn.Linear(512, outputs) if outputs else None
+        self.trunk = MobileNet(pairs)
+        width = PAIRS[pairs - 1][0]
+        self.head = nn.Linear(width, outputs) if outputs else None
         # Pooled features are all positive and nearly parallel: without the norm every face would embed to one point.
-        self.embed = nn.Sequential(nn.Linear(512, embedding, bias=False), nn.BatchNorm1d(embedding)) if embedding else None
+        self.embed = nn.Sequential(nn.Linear(width, embedding, bias=False), nn.BatchNorm1d(embedding)) if embedding else None
         self.features = features
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:

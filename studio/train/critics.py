@@ -9,29 +9,33 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from studio.models.judges import MobileNet
+from studio.models.judges import PAIRS, MobileNet
 
 IMAGENET = "mobilenet_v1_imagenet.safetensors"
 
 
-def find_imagenet(data: Path | None) -> Path:
-    """The ImageNet MobileNet weights, in the data folder or in ``weights`` beside it.
+def find_weights(name: str, data: Path | None) -> Path:
+    """A frozen network's weights, in the data folder or in ``weights`` beside it.
 
     Raises:
-        FileNotFoundError: they are in neither.
+        FileNotFoundError: it is in neither.
     """
     root = Path(__file__).resolve().parents[2]
     folders = [data, data.parent / "weights"] if data else [root / "data", root.parent / "shared" / "weights"]
     for folder in folders:
-        if (folder / IMAGENET).is_file():
-            return folder / IMAGENET
-    raise FileNotFoundError(f"{IMAGENET} is not in {' or '.join(map(str, folders))}.")
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"{name} is not in {' or '.join(map(str, folders))}.")
 
 
-def imagenet_trunk(data: Path | None) -> MobileNet:
-    """A MobileNet trunk with its ImageNet weights, in evaluation mode. Raises ``FileNotFoundError`` without the file."""
-    trunk = MobileNet().eval()
-    weights = load_file(find_imagenet(data))
+def imagenet_trunk(data: Path | None, pairs: int = len(PAIRS)) -> MobileNet:
+    """A MobileNet trunk up to one of its ``pairs`` with its ImageNet weights, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: the file of the weights is not there.
+    """
+    trunk = MobileNet(pairs).eval()
+    weights = load_file(find_weights(IMAGENET, data))
     counters = {k: v for k, v in trunk.state_dict().items() if k.endswith("num_batches_tracked")}
     trunk.load_state_dict({k: weights[k] for k in trunk.state_dict() if k not in counters} | counters)
     return trunk

@@ -20,7 +20,7 @@ from studio.train.critics import FeatureDiscriminator, imagenet_trunk
 from studio.train.data import HEAD, MODEL_PARTS, VALIDATION_PARTS, Pack, Sampler, part, read_pack, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.loop import Settings, Trainer, named, read_state, tile
-from studio.train.losses import content_loss, mode_seeking_loss, pairwise_distances
+from studio.train.losses import content_loss, least_squares, mode_seeking_loss, pairwise_distances
 
 # Paper order (IAN, section 4.2).
 ANIMALS = (
@@ -229,4 +229,4 @@ class CycleGANTrainer(Trainer):
 def _towards(answers: list[Tensor], heads: Tensor, value: float) -> Tensor:
     """Least squares (Mao et al. 2017) of each picture's head against ``value``; every scale's (B, domains, N) counts the same."""
     rows = torch.arange(len(heads), device=heads.device)
-    return torch.stack([((answer[rows, heads].float() - value) ** 2).mean() for answer in answers]).mean()
+    return least_squares([answer[rows, heads] for answer in answers], value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from studio.models.judges import Judge
+from studio.models.judges import PAIRS, Judge
 from studio.train.augment import similarity_crops
 from studio.train.critics import imagenet_trunk
-from studio.train.data import FACE, JUDGE_PARTS, VALIDATION_PARTS, Pack, read_pack, to_unit
+from studio.train.data import FACE, JUDGE_PARTS, MODEL_PARTS, VALIDATION_PARTS, Pack, read_pack, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.loop import Settings, Trainer, tile
 
@@ -36,6 +37,7 @@ class JudgeTrainer(Trainer):
     outputs = 0
     embedding = 0
     features = False
+    pairs = len(PAIRS)
     frame = ""
     labels: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
@@ -44,8 +46,8 @@ class JudgeTrainer(Trainer):
     def __init__(self, settings: Settings):
         super().__init__(settings)
         self.read(settings)
-        network = Judge(self.outputs, self.embedding, self.features)
-        network.trunk = imagenet_trunk(settings.data)
+        network = Judge(self.outputs, self.embedding, self.features, self.pairs)
+        network.trunk = imagenet_trunk(settings.data, self.pairs)
         for name, parameter in network.trunk.named_parameters():
             parameter.requires_grad_("_bn" not in name and name.removesuffix(".weight") not in FROZEN)
         network.trunk.eval()
@@ -118,7 +120,7 @@ class JudgeTrainer(Trainer):
             resolution=self.size,
             frame=self.frame,
             domains=self.domains,
-            config={"outputs": self.outputs, "embedding": self.embedding, "features": self.features},
+            config={"outputs": self.outputs, "embedding": self.embedding, "features": self.features, "pairs": self.pairs},
             labels=self.labels,
             measures=measures,
             training={
@@ -301,4 +303,70 @@ class IdentityJudge(JudgeTrainer):
         }
 
 
-JUDGES = {judge.name: judge for judge in (AnimalJudge, AttributeJudge, DemographicsJudge, IdentityJudge)}
+class MakeupJudge(JudgeTrainer):
+    """Whether a face wears makeup, from the face frame. Four fifths of what it sees are women, with and without makeup: it shall
+    not learn who wears it."""
+
+    name = "judge-makeup"
+    size = 96
+    pairs = 6
+    outputs = 1
+    total_images = 24_000
+    frame = "face"
+    domains = ("face",)
+    labels = ("makeup",)
+    sources = "celeba_face160, and the faces of CelebA's portraits in faces128 and faces64, parts 7 and 8"
+    shares = (("F", True, 0.45), ("F", False, 0.35), ("M", True, 0.0), ("M", False, 0.2))
+
+    def read(self, settings: Settings) -> None:
+        """The packs share some photographs under other names: none is taken that UDIT learns from or that validates."""
+        close_ups = read_pack("celeba_face160", self.size, settings.data, _makeup_known)
+        validation, reserved = close_ups.parts(VALIDATION_PARTS), close_ups.parts(MODEL_PARTS | VALIDATION_PARTS)
+        kept = {row["file_name"] for row in reserved.rows}
+        packs = [close_ups.parts(JUDGE_PARTS)]
+        for name in ("faces128", "faces64"):
+            portraits = read_pack(name, self.size, settings.data, _makeup_known, FACE).parts(JUDGE_PARTS)
+            packs.append(portraits.select(lambda row: Path(row["file_name"]).name not in kept))
+        rows = [row for pack in packs for row in pack.rows]
+        self.train = torch.cat([p.images for p in packs]).to(self.device)
+        self.target = torch.tensor([[float(_wears(row))] for row in rows], device=self.device)
+        groups = {(row["gender"], _wears(row)): [] for row in rows}
+        for index, row in enumerate(rows):
+            groups[row["gender"], _wears(row)].append(index)
+        self.weights = torch.zeros(len(rows), device=self.device)
+        for gender, wears, share in self.shares:
+            members = groups.get((gender, wears), [])
+            self.weights[members] = share / max(1, len(members))
+        self.validation, self.validation_rows = validation.images.to(self.device), validation.rows
+
+    def draw(self) -> Tensor:
+        return torch.multinomial(self.weights, self.batch, True, generator=self.generator)
+
+    def augment(self, images: Tensor) -> Tensor:
+        """White balance as well: a warmer picture is no makeup."""
+        return super().augment(images * (1 + 0.1 * self.uniform(len(images), 3, 1, 1)))
+
+    def loss(self, answer: dict[str, Tensor], index: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(answer["logits"].float(), self.target[index])
+
+    def evaluate(self) -> dict[str, Any]:
+        """On part 9: the AUC among women, and how many of each group are seen to wear makeup."""
+        logits = self.answers(self.validation, "logits")[:, 0].cpu()
+        wears = torch.tensor([_wears(row) for row in self.validation_rows])
+        women = torch.tensor([row["gender"] == "F" for row in self.validation_rows])
+        groups = {"women_with_makeup": women & wears, "women_without": women & ~wears, "men_without": ~women & ~wears}
+        seen = {f"{name}_seen_with": round(float((logits[who] > 0).float().mean()), 3) for name, who in groups.items()}
+        auc = roc_auc_score(wears[women].numpy(), logits[women].numpy())
+        return {"auc_among_women": round(float(auc), 4), **seen, "pictures": len(logits)}
+
+
+def _wears(row: Mapping[str, str]) -> bool:
+    return row["Heavy_Makeup"] == "1"
+
+
+def _makeup_known(row: Mapping[str, str]) -> bool:
+    """CelebA's two words for makeup agree, and no glasses are in the way."""
+    return row.get("Heavy_Makeup", "") != "" and row["Heavy_Makeup"] == row["Wearing_Lipstick"] and row["Eyeglasses"] == "-1"
+
+
+JUDGES = {judge.name: judge for judge in (AnimalJudge, AttributeJudge, DemographicsJudge, IdentityJudge, MakeupJudge)}

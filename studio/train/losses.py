@@ -14,6 +14,11 @@ def content_loss(photo: Tensor, made: Tensor, wanted: float) -> Tensor:
     return F.relu(wanted - (first * second).sum(1)).mean()
 
 
+def least_squares(answers: list[Tensor], value: float) -> Tensor:
+    """The adversarial loss of LSGAN (Mao et al. 2017): a critic's answers against ``value``; every scale counts the same."""
+    return torch.stack([((answer.float() - value) ** 2).mean() for answer in answers]).mean()
+
+
 def perceptual_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
     """The mean of :func:`pairwise_distances`'s measure over pairs of pictures, from their feature maps (B, C, h, w) each."""
     pairs = zip(first, second, strict=True)

@@ -28,17 +28,17 @@ def recipes() -> dict[str, Maker]:
     from studio.train.kdegan import DIGIT_GANS
     from studio.train.kgan import K_GANS
     from studio.train.landmarks import LandmarkTrainer
-    from studio.train.parsing import ParsingTrainer
     from studio.train.sdit import DOMAINS as MANY
     from studio.train.sdit import SDITTrainer
+    from studio.train.semantics import PropertyTrainer
+    from studio.train.udit import PAIRS, VARIANTS, UDITTrainer
     from studio.train.xgan import DOMAINS, XGANTrainer
 
     def translator(group: str, size: int) -> Maker:
         return lambda settings: CycleGANTrainer(settings, group, size)
 
     sized = {"began": BEGANTrainer, "stylegan": StyleGANTrainer}
-    makers: dict[str, Maker] = {kind.name: kind for kind in (LandmarkTrainer, BankTrainer)} | JUDGES | DIGIT_GANS
-    makers["parsing-128"] = ParsingTrainer
+    makers: dict[str, Maker] = {kind.name: kind for kind in (LandmarkTrainer, BankTrainer, PropertyTrainer)} | JUDGES | DIGIT_GANS
     makers["dcgan-64"] = DCGANTrainer
     makers |= {f"{name}-{size}": partial(kind, size=size) for name, kind in sized.items() for size in (64, 128)}
     makers |= {f"{name}-{animal}-64": partial(kind, animal=animal) for name, kind in K_GANS.items() for animal in ANIMALS}
@@ -48,6 +48,8 @@ def recipes() -> dict[str, Maker]:
     makers |= {
         f"sdit-{domains}-{size}": partial(SDITTrainer, domains=domains, size=size) for domains in MANY for size in (64, 128)
     }
+    pairs = [("-".join(filter(None, ("munit", v, p, "128"))), p, v) for p in PAIRS for v in VARIANTS]
+    makers |= {name: partial(UDITTrainer, pair=pair, variant=variant) for name, pair, variant in pairs}
     makers |= {f"cyclegan-{group}-{size}": translator(group, size) for size in (64, 128) for group in GROUPS}
     return makers
 

@@ -1,0 +1,328 @@
+"""UDIT (Wang 2020, chapter 5) on two pairs of domains: bare faces and faces with makeup, young ones and old ones.
+
+The losses are eq. 5.3 to 5.8; what differs, and why, is in ``docs/udit.md``. Above all: how much lambda_U weighs is drawn for
+each picture and told to the decoder, so that one network is MUNIT (keep 0), UDIT (keep 1) and what lies between; and what
+critics and extractors look at is the photo with the decoders' difference on it, as the studio shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from studio.models.cyclegan import Discriminator
+from studio.models.munit import STYLE, Decoder, Encoder
+from studio.train.augment import diff_augment, similarity_crops
+from studio.train.critics import FeatureDiscriminator, imagenet_trunk
+from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, Pack, Sampler, read_pack, to_unit
+from studio.train.export import write_checkpoint
+from studio.train.loop import Settings, Trainer, tile
+from studio.train.losses import least_squares
+from studio.train.semantics import SIZE as SEMANTIC_SIZE
+from studio.train.semantics import face_to_mobilefacenet, mobilefacenet, property_network
+
+LAMBDA_X, LAMBDA_C, LAMBDA_S = 10.0, 1.0, 1.0  # eq. 5.8
+LAMBDA_CYCLE = 5.0  # MUNIT's explicit cycle loss, which helps with small sets
+LAMBDA_GAN = {"patch": 1.0, "feature": 2.0}  # 1 in the paper, whose runs are a hundred times as long
+LAMBDA_U = {"identity": 4.0, "gender": 4.0, "age": 1.0, "ethnicity": 2.0}
+NOTHING, EVERYTHING = 0.35, 0.45  # of the pictures keep 0, keep 1; of the others each property has its own
+CONFIG = {"width": 32, "most": 80}
+VARIANTS = ("", "pi", "plain")  # UDIT, with pooling indices, and MUNIT without keep
+TRUNK = 6, 96  # pairs of the ImageNet trunk that the feature critics see through, and px
+WOMEN = 0.05  # of the bare faces (table 5.1)
+SHOWN = 10
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two domains: their names, what may be kept, the pack of both, and which of its faces are whose."""
+
+    name: str
+    ends: tuple[str, str]
+    properties: tuple[str, str, str]
+    pack: str
+    belongs: tuple[Callable[[Row], bool], Callable[[Row], bool]]
+
+
+def _usable(row: Row) -> bool:
+    """Sunglasses are no different from glasses in the labels, and a second face may be the one that wears makeup."""
+    return row["Eyeglasses"] == "-1" and row["single_face"] == "1"
+
+
+PAIRS = {
+    "makeup": Pair(
+        "makeup",
+        ("bare", "makeup"),
+        ("identity", "gender", "age"),
+        "celeba_face160",
+        (
+            lambda row: _usable(row) and row["makeup"] == "none",
+            lambda row: _usable(row) and row["makeup"] == "makeup" and row["gender"] == "F",
+        ),
+    ),
+    "age": Pair(
+        "age",
+        ("young", "old"),
+        ("identity", "gender", "ethnicity"),
+        "faces_tight96",
+        (lambda row: int(row["age"]) < 30, lambda row: int(row["age"]) >= 55),
+    ),
+}
+
+
+def read_end(pair: Pair, end: int, size: int, settings: Settings, parts: frozenset[int]) -> Pack:
+    """The faces of one end in these parts of the split; of bare ones to train from all but one in twenty are men (table 5.1)."""
+    pack = read_pack(pair.pack, size, settings.data, pair.belongs[end]).parts(parts)
+    if pair.name != "makeup" or end or parts != MODEL_PARTS:
+        return pack
+    men, women = (pack.select(lambda row, who=who: row["gender"] == who) for who in "MF")
+    some = round(len(men) * WOMEN / (1 - WOMEN))
+    return Pack(torch.cat([men.images, women.images[:some]]), men.rows + women.rows[:some])
+
+
+class UDITTrainer(Trainer):
+    """Both ends of a pair: encoders, decoders, critics."""
+
+    def __init__(self, settings: Settings, pair: str = "makeup", size: int = 128, variant: str = ""):
+        super().__init__(settings)
+        self.pair, self.size, self.variant = PAIRS[pair], size, variant
+        self.name = "-".join(filter(None, ("munit", variant, pair, str(size))))
+        self.batch = self.images_per_step = 32 if self.device.type == "cuda" else 4
+        self.ema_half_life = 3_000.0
+        packs = [read_end(self.pair, end, size, settings, MODEL_PARTS) for end in (0, 1)]
+        self.counts = [len(pack) for pack in packs]
+        self.sampler = Sampler([pack.images.to(self.device) for pack in packs], self.generator)
+        self.held_out = [_mixed(read_end(self.pair, end, size, settings, VALIDATION_PARTS)).to(self.device) for end in (0, 1)]
+        self.semantics = Semantics(self) if variant != "plain" else None
+        own = {"pooling_indices": variant == "pi"}
+        self.configs = {"encoder": CONFIG | own, "decoder": CONFIG | own | {"properties": len(self.pair.properties)}}
+        self.trunk = imagenet_trunk(settings.data, TRUNK[0]).to(self.device, memory_format=torch.channels_last)
+        self.networks = {}
+        for end in (0, 1):
+            self.networks |= {
+                f"encoder-{end}": Encoder(**self.configs["encoder"]),
+                f"decoder-{end}": Decoder(**self.configs["decoder"]),
+            }
+            self.networks |= {f"patch-{end}": Discriminator(), f"feature-{end}": FeatureDiscriminator(self.trunk, 1, TRUNK[1])}
+        # Two time scales (Heusel et al. 2017) and critics' rates as for CycleGAN.
+        translators = [{"params": self._parameters("encoder", "decoder")}]
+        critics = [{"params": self._parameters("patch")}, {"params": self._parameters("feature"), "lr": 1.5e-3}]
+        self.optimisers = {
+            "translators": torch.optim.Adam(translators, 8e-4, betas=(0.5, 0.999)),
+            "critics": torch.optim.Adam(critics, 6e-4, betas=(0.5, 0.999)),
+        }
+        self.ready(*(f"{part}-{end}" for part in ("encoder", "decoder") for end in (0, 1)))
+
+    def _parameters(self, *parts: str) -> list[Tensor]:
+        return [p for name, network in self.networks.items() if name.startswith(parts) for p in network.parameters()]
+
+    # --- a step ---------------------------------------------------------------------------------------------------------------
+
+    def step(self) -> dict[str, Tensor]:
+        photos = [self.sampler.draw(end, self.batch).contiguous(memory_format=torch.channels_last) for end in (0, 1)]
+        losses: dict[str, Tensor] = {}
+        made = [self._translate(photo, end, losses) for end, photo in enumerate(photos)]
+        self.optimisers["translators"].zero_grad()
+        self.fabric.backward(sum(losses.values()))
+        self.optimisers["translators"].step()
+        # A critic's photos are of the end that its pictures were translated to.
+        losses |= self._train_critics(photos, [picture.detach() for picture in made[::-1]])
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _translate(self, photo: Tensor, end: int, losses: dict[str, Tensor]) -> Tensor:
+        """Photos of an end drawn as the other one's, (B, 3, S, S), and what is wrong with that, eq. 5.3 to 5.7.
+
+        In turns one end is held by the extractors, a third of a step's time, and the other by the cycle; both count twice.
+        """
+        other, everything = 1 - end, photo.new_ones(len(photo), len(self.pair.properties))
+        found = self.networks[f"encoder-{end}"](photo)
+        back = self._draw(end, found, found["style"], everything)
+        style, keep = torch.randn(len(photo), STYLE, device=self.device), self._keep(len(photo))
+        made = (photo + self._draw(other, found, style, keep) - back.detach()).clamp(-1, 1)
+        found_again = self.networks[f"encoder-{other}"](made)
+        losses |= {
+            f"x_{end}": LAMBDA_X * F.l1_loss(back, photo),
+            f"c_{end}": LAMBDA_C * F.l1_loss(found_again["content"].float(), found["content"].detach().float()),
+            f"s_{end}": LAMBDA_S * F.l1_loss(found_again["style"].float(), style),
+        }
+        for name, weight in LAMBDA_GAN.items():
+            losses[f"{name}_{end}"] = weight * least_squares(self._answer(name, other, made), 1.0)
+        if self.steps % 2 != end:
+            again = self._draw(end, found_again, found["style"], everything)
+            losses[f"cycle_{end}"] = 2 * LAMBDA_CYCLE * F.l1_loss(again, photo)
+        elif self.semantics:
+            apart = self.semantics.apart(photo, made, keep)
+            losses |= {f"{name}_{end}": 2 * LAMBDA_U[name] * distance for name, distance in apart.items()}
+        return made
+
+    def _draw(self, end: int, found: dict[str, Tensor], style: Tensor, keep: Tensor) -> Tensor:
+        indices = {"indices": found["indices"]} if "indices" in found else {}
+        return self.networks[f"decoder-{end}"](found["content"], style, keep, **indices).float()
+
+    def _keep(self, count: int) -> Tensor:
+        """(count, P): nothing, everything, or of each property nothing, all of it or some, with equal chances."""
+        if self.variant == "plain":
+            return torch.zeros(count, len(self.pair.properties), device=self.device)
+        mixed = (1.5 * self.uniform(count, len(self.pair.properties)) + 0.5).clamp(0, 1)
+        draw = torch.rand(count, 1, generator=self.generator, device=self.device)
+        return torch.where(draw < NOTHING, 0.0, torch.where(draw < NOTHING + EVERYTHING, 1.0, mixed))
+
+    def _train_critics(self, photos: list[Tensor], made: list[Tensor]) -> dict[str, Tensor]:
+        losses = {}
+        for end in (0, 1):
+            for name in LAMBDA_GAN:
+                answers = self._answer(name, end, torch.cat([photos[end], made[end]]))
+                real, drawn = ([answer[half] for answer in answers] for half in (slice(self.batch), slice(self.batch, None)))
+                losses[f"{name}_critic_{end}"] = 0.5 * (least_squares(real, 1.0) + least_squares(drawn, 0.0))
+        self.optimisers["critics"].zero_grad()
+        self.fabric.backward(sum(losses.values()))
+        self.optimisers["critics"].step()
+        return losses
+
+    def _answer(self, name: str, end: int, images: Tensor) -> list[Tensor]:
+        return self.networks[f"{name}-{end}"](diff_augment(images, "translation"))
+
+    # --- what comes of it -----------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def translated(self, photos: Tensor, end: int, styles: Tensor, keep: float) -> Tensor:
+        """Photos of an end (N, 3, S, S) as the averages draw them at the other one, in styles (N, 8), with one keep for all."""
+        encoder, decoders = self.ema[f"encoder-{end}"], (self.ema[f"decoder-{end}"], self.ema[f"decoder-{1 - end}"])
+        made = []
+        for photo, style in zip(photos.split(SHOWN), styles.split(SHOWN), strict=True):
+            found = encoder(photo)
+            own, everything = found.pop("style"), photo.new_ones(len(photo), len(self.pair.properties))
+            change = decoders[1](style=style, keep=keep * everything, **found) - decoders[0](style=own, keep=everything, **found)
+            made.append((photo + change).clamp(-1, 1))
+        return torch.cat(made)
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, Any]:
+        """How near photos of part 9 come back, and how much a translation changes them (mean, of 255)."""
+        measures: dict[str, Any] = {}
+        for end, name in enumerate(self.pair.ends):
+            photos = self.held_out[end][:100]
+            found = [self.ema[f"encoder-{end}"](some) for some in photos.split(SHOWN)]
+            one = photos.new_ones(1, len(self.pair.properties))
+            back = [self.ema[f"decoder-{end}"](**each, keep=one.expand(len(each["style"]), -1)) for each in found]
+            errors = (torch.cat(back) - photos).square().mean((1, 2, 3)) / 4
+            measures[f"psnr_{name}"] = round(float(-10 * errors.log10().mean()), 2)
+            styles = torch.randn(len(photos), STYLE, generator=torch.Generator().manual_seed(0)).to(self.device)
+            for keep in (0.0, 1.0):
+                change = (self.translated(photos, end, styles, keep) - photos).abs().mean()
+                measures[f"change_{name}_keep_{keep:.0f}"] = round(127.5 * float(change), 2)
+        return measures
+
+    @torch.no_grad()
+    def grid(self) -> Image.Image:
+        """Of either end: held-out photos, what the averages give back, two looks at keep 0 and two, the same, at keep 1."""
+        rows = []
+        draws = torch.Generator().manual_seed(1)
+        looks = [torch.randn(1, STYLE, generator=draws).to(self.device) for _ in range(2)]
+        for end in (0, 1):
+            photos = self.held_out[end][:SHOWN]
+            found = self.ema[f"encoder-{end}"](photos)
+            rows += [photos, self.ema[f"decoder-{end}"](**found, keep=photos.new_ones(len(photos), len(self.pair.properties)))]
+            rows += [self.translated(photos, end, look.expand(len(photos), -1), keep) for keep in (0.0, 1.0) for look in looks]
+        return tile(rows)
+
+    def export(self, measures: dict[str, Any]) -> None:
+        """Two cards an end."""
+        for end, name in enumerate(self.pair.ends):
+            for part, task in (("encoder", "encode"), ("decoder", "decode")):
+                write_checkpoint(
+                    self.settings.out / "export",
+                    card_id="-".join(filter(None, ("munit", self.variant, part, name, str(self.size)))),
+                    family="munit",
+                    task=task,
+                    tensors=self.ema[f"{part}-{end}"].state_dict(),
+                    resolution=self.size,
+                    frame="face",
+                    domains=("face", self.pair.name),
+                    config=self.configs[part] | {"part": part, "pair": self.pair.name, "end": name},
+                    labels=self.pair.properties if part == "decoder" else (),
+                    measures=measures,
+                    training={
+                        "recipe": self.name,
+                        "images": self.images,
+                        "pictures": self.counts[end],
+                        "data": self.pair.pack,
+                    },
+                )
+
+
+class Semantics:
+    """h of eq. 5.3: how far a picture's properties are from its photo's, 1 being as far as two photos' are on average."""
+
+    def __init__(self, trainer: UDITTrainer):
+        self.trainer, settings = trainer, trainer.settings
+        self.names = trainer.pair.properties
+        self.identity = mobilefacenet(settings.data).to(trainer.device)
+        self.properties = property_network(settings.out.parent).to(trainer.device)
+        self.units = self._measure()
+
+    @torch.no_grad()
+    def _measure(self) -> dict[str, Tensor]:
+        """The mean distances between photos, half of them of one end and half of the other."""
+        sets = self.trainer.sampler.sets
+        photos = torch.cat([to_unit(images[:: max(1, len(images) // 32)][:32]) for images in sets])
+        found = self.found(photos, photos.new_ones(len(photos), len(self.names), dtype=torch.bool))
+        order = torch.arange(len(photos)).view(2, -1).T.flatten()
+        return {name: (maps[order] - maps[order.roll(1)]).abs().mean() for name, maps in found.items()}
+
+    def found(self, images: Tensor, asked: Tensor) -> dict[str, Tensor]:
+        """Maps (N, C, h, w) of each property of the images (B, 3, S, S) of which it is ``asked``, bool (B, P)."""
+        maps = {}
+        with self.trainer.fabric.autocast():
+            small = F.interpolate(images, size=SEMANTIC_SIZE, mode="area") if images.shape[-1] > SEMANTIC_SIZE else images
+            known = self.properties.maps(small, tuple(name for name in self.names if name != "identity"))
+            for column, name in enumerate(self.names):
+                chosen = asked[:, column]
+                if name == "identity":
+                    faces = face_to_mobilefacenet(images[chosen]).contiguous(memory_format=torch.channels_last)
+                    maps[name] = self.identity.maps(faces).float()
+                else:
+                    maps[name] = known[name][chosen].float()
+        return maps
+
+    def apart(self, photo: Tensor, made: Tensor, keep: Tensor) -> dict[str, Tensor]:
+        """L_U (eq. 5.3) of each property, each picture's times its keep (B, P).
+
+        Photo and picture are moved alike and half of them are grey, so that a picture has to keep what is seen by any eye.
+        """
+        asked = keep > 0
+        if not asked.any(0).all():  # rare with a batch of four, and a step without it does no harm
+            return {}
+        photo, made = self._alike(photo, made)
+        with torch.no_grad():
+            wanted = self.found(photo, asked)
+        found = self.found(made, asked)
+        losses = {}
+        for column, name in enumerate(self.names):
+            distance = (found[name] - wanted[name]).abs().mean((1, 2, 3)) / self.units[name]
+            losses[name] = (distance * keep[:, column][asked[:, column]]).sum() / len(keep)
+        return losses
+
+    def _alike(self, photo: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+        """Both under one small transform, and grey or not."""
+        count, size, uniform = len(photo), photo.shape[-1], self.trainer.uniform
+        centre = size / 2 + 0.02 * size * uniform(count, 2)
+        side = size * (1 + 0.04 * uniform(count))
+        both = similarity_crops(torch.cat([photo, made], 1), centre, side, 0.05 * uniform(count), size)[0]
+        grey = uniform(count, 1, 1, 1) < 0
+        return tuple(torch.where(grey, each.mean(1, keepdim=True).expand_as(each), each) for each in both.chunk(2, 1))
+
+
+def _mixed(pack: Pack) -> Tensor:
+    """Pictures with men and women in turns as far as there are both: uint8 in, [-1, 1] out."""
+    places = {who: [i for i, row in enumerate(pack.rows) if row["gender"] == who] for who in "MF"}
+    turns = [place for each in zip(places["M"], places["F"], strict=False) for place in each]
+    return to_unit(pack.images[turns + sorted(set(range(len(pack))) - set(turns))])

@@ -1,0 +1,164 @@
+"""UDIT: whose faces are at which end, what keep does to the losses, who learns, and what is shipped."""
+
+import pytest
+import torch
+from torch import nn
+
+from studio.train import udit
+from studio.train.data import JUDGE_PARTS, MODEL_PARTS, VALIDATION_PARTS
+from studio.train.loop import run
+from studio.train.udit import PAIRS, UDITTrainer, read_end
+from tests.train.small import Trunk, assert_resumes, card_in, changed, go, settings, shipped, snapshot, store_of, write_pack
+
+SIDE = 32
+NETWORKS = {f"{part}-{end}" for part in ("encoder", "decoder", "patch", "feature") for end in (0, 1)}
+
+
+def face(number, gender, makeup, glasses="-1", single="1"):
+    name = f"{gender}{makeup}{glasses}{single}{number}.png"
+    return {"file_name": name, "gender": gender, "makeup": makeup, "Eyeglasses": glasses, "single_face": single}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bare")
+    kinds = [("M", "none", 150), ("F", "none", 60), ("F", "makeup", 80), ("M", "makeup", 10), ("F", "light", 20)]
+    rows = [face(i, gender, makeup) for gender, makeup, count in kinds for i in range(count)]
+    rows += [face(i, "F", "makeup", glasses="1") for i in range(20)] + [face(i, "M", "none", single="0") for i in range(20)]
+    write_pack(folder, "celeba_face160", rows, side=SIDE)
+    ages = [{"file_name": f"a{i}.png", "gender": "MF"[i % 2], "age": str(18 + i)} for i in range(70)]
+    write_pack(folder, "faces_tight96", ages, side=SIDE)
+    return folder
+
+
+class Extractor(nn.Module):
+    """Colours and light as if they were features."""
+
+    def maps(self, image, names=None):
+        maps = nn.functional.avg_pool2d(image, 8)
+        return maps if names is None else dict.fromkeys(names, maps)
+
+
+@pytest.fixture
+def make(data, precise, monkeypatch, tmp_path):
+    torch.manual_seed(0)
+    monkeypatch.setattr(udit, "CONFIG", {"width": 4, "most": 8, "blocks": 1})
+    monkeypatch.setattr(udit, "imagenet_trunk", lambda data, pairs: Trunk().eval())
+    monkeypatch.setattr(udit, "mobilefacenet", lambda data: Extractor())
+    monkeypatch.setattr(udit, "property_network", lambda runs: Extractor())
+
+    def make(pair="makeup", variant="", seed=0):
+        name = "-".join(filter(None, ("munit", variant, pair)))
+        return UDITTrainer(settings(data, tmp_path / "runs" / name, seed), pair, SIDE, variant)
+
+    return make
+
+
+# --- whose faces ----------------------------------------------------------------------------------------------------------------
+
+
+def test_bare_faces_are_men_but_for_one_in_twenty(data, tmp_path):
+    bare, made_up = (read_end(PAIRS["makeup"], end, SIDE, settings(data, tmp_path), MODEL_PARTS) for end in (0, 1))
+    women = sum(row["gender"] == "F" for row in bare.rows)
+    assert {row["makeup"] for row in bare.rows} == {"none"} and women / len(bare) == pytest.approx(0.05, abs=0.01)
+    assert {(row["gender"], row["makeup"]) for row in made_up.rows} == {("F", "makeup")}
+    for row in bare.rows + made_up.rows:
+        assert row["Eyeglasses"] == "-1" and row["single_face"] == "1"
+
+
+def test_all_bare_women_validate(data, tmp_path):
+    bare = read_end(PAIRS["makeup"], 0, SIDE, settings(data, tmp_path), VALIDATION_PARTS | JUDGE_PARTS)
+    assert sum(row["gender"] == "F" for row in bare.rows) > 0.1 * len(bare)
+
+
+def test_young_and_old_leave_out_who_is_between(data, tmp_path):
+    young, old = (read_end(PAIRS["age"], end, SIDE, settings(data, tmp_path), MODEL_PARTS) for end in (0, 1))
+    assert max(int(row["age"]) for row in young.rows) < 30 and min(int(row["age"]) for row in old.rows) >= 55
+
+
+# --- keep -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_keep_is_nothing_everything_or_each_its_own(make):
+    keep = make()._keep(2000)
+    assert keep.shape == (2000, 3) and keep.min() == 0 and keep.max() == 1
+    nothing, everything = (keep == 0).all(1).float().mean(), (keep == 1).all(1).float().mean()
+    assert nothing == pytest.approx(udit.NOTHING, abs=0.05) and everything == pytest.approx(udit.EVERYTHING, abs=0.05)
+    assert ((keep > 0) & (keep < 1)).any() and not make(variant="plain")._keep(50).any()
+
+
+def test_what_is_not_kept_costs_nothing(make):
+    semantics = make().semantics
+    photo, made = torch.rand(3, 3, SIDE, SIDE), torch.rand(3, 3, SIDE, SIDE)
+    assert semantics.apart(photo, made, torch.zeros(3, 3)) == {}
+    assert all(value.item() == 0 for value in semantics.apart(photo, photo, torch.ones(3, 3)).values())
+    apart = semantics.apart(photo, made.requires_grad_(), torch.tensor([[1.0, 1.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]))
+    assert apart.keys() == {"identity", "gender", "age"}
+    sum(apart.values()).backward()
+    assert [bool(each.abs().sum() > 0) for each in made.grad] == [True, True, False]
+
+
+def test_keep_multiplies_lambda_u(make):
+    trainer = make()
+    trainer.uniform = lambda *shape: torch.zeros(*shape)  # neither moved nor grey
+    photo, made = torch.rand(2, 3, SIDE, SIDE), torch.rand(2, 3, SIDE, SIDE)
+    full, half = (trainer.semantics.apart(photo, made, torch.full((2, 3), keep)) for keep in (1.0, 0.5))
+    assert all(half[name].item() == pytest.approx(full[name].item() / 2, rel=1e-4) for name in full)
+
+
+# --- learning -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("pair", "variant"), [("makeup", ""), ("makeup", "pi"), ("makeup", "plain"), ("age", "")])
+def test_everybody_learns_from_a_step(make, pair, variant):
+    trainer = make(pair, variant)
+    before = {name: snapshot(trainer, name) for name in NETWORKS}
+    losses = go(trainer, 2)
+    assert {name for name in NETWORKS if changed(before[name], trainer, name)} == NETWORKS
+    assert all(torch.isfinite(value) for value in losses.values())
+    assert variant != "plain" or not any(name.startswith(("identity", "gender")) for name in losses)
+
+
+def test_critics_leave_no_gradient_in_what_made_their_pictures(make):
+    trainer = make()
+    go(trainer, 1)
+    before = snapshot(trainer, "decoder-0")
+    photos = [trainer.sampler.draw(end, 4) for end in (0, 1)]
+    trainer._train_critics(photos, [photo.flip(3) for photo in photos])
+    assert not changed(before, trainer, "decoder-0")
+
+
+def test_a_translation_is_the_photo_where_both_decoders_agree(make):
+    trainer = make()
+    trainer.ema["decoder-1"].load_state_dict(trainer.ema["decoder-0"].state_dict())
+    photos = trainer.held_out[0][:3]
+    own = trainer.ema["encoder-0"](photos)["style"]
+    assert torch.allclose(trainer.translated(photos, 0, own, 1.0), photos, atol=1e-5)
+    assert not torch.allclose(trainer.translated(photos, 0, own + 3, 1.0), photos, atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["", "pi"])
+def test_a_run_goes_on_where_it_stopped(make, variant):
+    trainer = make(variant=variant)
+    go(trainer, 2)
+    assert_resumes(trainer, make(variant=variant, seed=1))
+
+
+@pytest.mark.parametrize(("pair", "variant"), [("makeup", ""), ("makeup", "pi"), ("age", "")])
+def test_what_is_shipped_draws_what_the_average_draws(make, pair, variant, tmp_path):
+    trainer = make(pair, variant)
+    go(trainer, 1)
+    measures = run(trainer)
+    first = trainer.pair.ends[0]
+    assert {f"psnr_{first}", f"change_{first}_keep_0", f"change_{first}_keep_1"} <= measures.keys()
+    name = "-".join(filter(None, ("munit", variant)))
+    export = trainer.settings.out / "export"
+    card = card_in(export, f"{name}-decoder-{first}-{SIDE}")
+    assert (card.family, card.task, card.frame, card.domains) == ("munit", "decode", "face", ("face", pair))
+    assert card.labels == trainer.pair.properties and card.config["end"] == first and card.config["pair"] == pair
+    store = store_of(tmp_path / "shipped", export)
+    photos = trainer.held_out[0][:2]
+    found = shipped(store, f"{name}-encoder-{first}-{SIDE}")(photos)
+    made = shipped(store, card.id)(**found, keep=torch.ones(2, 3))
+    wanted = trainer.ema["decoder-0"](**trainer.ema["encoder-0"](photos), keep=torch.ones(2, 3))
+    assert (made - wanted).abs().max() < 0.02
