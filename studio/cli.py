@@ -504,6 +504,68 @@ def mix(
     emit(data, as_json, _show_samples)
 
 
+@app.command()
+def makeup(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo of a person.")],
+    direction: Annotated[str, typer.Option(help="apply or remove; of age older or younger.")] = "",
+    pair: Annotated[str, typer.Option(help="makeup or age.")] = "makeup",
+    keep: Annotated[float, typer.Option(help="0 as the data are, 1 keeps who somebody is.")] = 1.0,
+    properties: Annotated[str, typer.Option(help="What to keep, with commas between: identity, gender, age; or all.")] = "all",
+    looks: Annotated[int, typer.Option(help="How many looks to draw.")] = 5,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same looks.")] = 0,
+    amount: Annotated[float, typer.Option(help="0 the photo itself, 1 the look, up to 1.5 more of it.")] = 1.0,
+    regions: Annotated[str, typer.Option(help="Where: lips, eyes, skin, with commas between; or all.")] = "all",
+    reference: Annotated[Path | None, typer.Option(help="A photo whose look is taken.")] = None,
+    look: Annotated[list[Path] | None, typer.Option("--look", help="A look's file; again for each.")] = None,
+    mix: Annotated[float | None, typer.Option(help="Mixes two looks: the share of the second, 0 to 1.")] = None,
+    face: Face = None,
+    biased: Annotated[bool, typer.Option("--biased", help="Also write what the network makes that keeps nothing.")] = False,
+    save_looks: Annotated[bool, typer.Option("--save-looks", help="Also write each look as a small file.")] = False,
+    out: OutFolder = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Put makeup on a face or take it off without making somebody else of it; writes the photo for each look and a sheet."""
+    from studio.core.images import open_photo
+    from studio.pipelines.looks import REGIONS
+    from studio.pipelines.makeup import MakeupRequest, check_direction, style_of
+
+    direction = check_direction(pair, direction)
+    files = [_look_in(path) for path in look or ()]
+    meant = [file.regions for file in files if file.regions] if regions == "all" else []
+    request = MakeupRequest(
+        photo=open_photo(photo),
+        pair=pair,
+        direction=direction,
+        face=_choice(face),
+        keep=keep,
+        properties=None if properties == "all" else _names(properties),
+        looks=looks,
+        seed=seed,
+        amount=amount,
+        reference=reference and open_photo(reference),
+        styles=tuple(style_of(file, pair, direction) for file in files),
+        mix=mix,
+        # A look that was made for the lips is laid on the lips, unless others come with it.
+        regions=meant[0] if meant and len(files) == 1 else REGIONS if regions == "all" else _names(regions),
+    )
+    _, data = _make_makeup(request, out, as_json, biased, save_looks)
+    emit(data, as_json, _show_makeup)
+
+
+def _look_in(path: Path) -> Any:
+    from studio.pipelines.looks import LookFile
+
+    try:
+        return LookFile.from_json(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path.name} could not be opened: check that the look's file exists and may be read.") from error
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """"lips, eyes" as names."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def _values(settings: Sequence[str] | None) -> dict[str, float]:
     """"Smiling=1" as names with values; a name alone means 1."""
     pairs = [setting.partition("=") for setting in settings or ()]
@@ -544,7 +606,11 @@ def _make_again(recipe: Any, photos: Sequence[Path], out: Path, quiet: bool) -> 
     """What the recipe's verb makes: its recipe now, the rows to print and what prints them for people."""
     from studio.core.images import open_photo
     from studio.pipelines import character, dream, manifold, neighbourhood
+    from studio.pipelines import makeup as makeup_pipeline
 
+    if recipe.tab == "makeup":
+        request = makeup_pipeline.request_from_recipe(recipe, [open_photo(path) for path in photos])
+        return *_make_makeup(request, out, quiet), _show_makeup
     if recipe.tab == "morph":
         return _morph_again(recipe, [open_photo(path) for path in photos], out, quiet)
     makers = {"dream": _make_dreams, "stages": _make_stages}
@@ -786,6 +852,56 @@ def _make_attributes(request: Any, out: Path, quiet: bool) -> tuple[Any, dict[st
     }
 
 
+def _make_makeup(
+    request: Any, out: Path, quiet: bool, biased: bool = False, save_looks: bool = False
+) -> tuple[Any, dict[str, Any]]:
+    """Makes looks and saves the whole photo with each, what else is asked for, and the sheet. Returns the recipe and what to
+    print."""
+    from studio.core.images import to_png
+    from studio.pipelines.makeup import Look, as_the_data_are, look_file, make_up
+
+    def verb(engine: Any, request: Any) -> Iterator[Any]:
+        for step in make_up(engine, request):
+            if not isinstance(step, Look):  # the last step, the result, has the looks
+                yield step
+        if biased:
+            yield [as_the_data_are(engine, step, look.index) for look in step.looks]
+
+    began, stem = time.perf_counter(), Path(request.photo.name).stem
+    result, *plain = _steps(verb, request, "Looking for the face", quiet)
+
+    def save(look: Any, name: str) -> dict[str, Any]:
+        path = _save_new(out, f"{stem}-{name}-{look.index + 1}", to_png(look.image, look.recipe))
+        return {"path": str(path), **_look_row(look)}
+
+    rows = [save(look, request.direction) for look in result.looks]
+    for row, look in zip(rows, plain[0] if plain else (), strict=False):
+        row["biased"] = save(look, f"{request.direction}-biased")
+    for row, look in zip(rows, result.looks if save_looks else (), strict=False):
+        name = f"{stem} {request.direction} {look.index + 1}"
+        row["look"] = str(_save_new(out, Path(row["path"]).stem, look_file(look, name).to_json().encode(), "json"))
+    asked = {"photo": request.photo.name, "pair": request.pair, "direction": request.direction, "keep": result.looks[0].keep}
+    data = {**asked, "seed": request.seed, "faces": result.found.people, "words": list(result.words), "results": rows}
+    return result.recipe, {**data, **_ending(result, "looks", out, began)}
+
+
+def _look_row(look: Any) -> dict[str, Any]:
+    """A look's figures; ``makeup`` is the judge's probability of makeup after, ``kept`` which things stayed that should."""
+    from dataclasses import asdict
+
+    figures = {name: _rounded(value) for name, value in asdict(look.measures).items()}
+    return {
+        "index": look.index,
+        "makeup": figures.pop("makeup_after"),
+        "gender_before": look.measures.gender_before,
+        "gender_after": look.measures.gender_after,
+        **figures,
+        "words": list(look.words),
+        "kept": {reading.name: reading.kept for reading in look.readings if reading.kept is not None},
+        "style": [round(float(number), 4) for number in look.style],
+    }
+
+
 def _make_inpaint(request: Any, out: Path, quiet: bool) -> tuple[Any, dict[str, Any]]:
     """Fills a hole and saves every filling and the sheet. Returns the recipe and what to print."""
     from studio.core.images import to_png
@@ -821,7 +937,7 @@ def _make_samples(request: Any, out: Path, quiet: bool) -> tuple[Any, dict[str, 
 
 
 def _ending(result: Any, name: str, out: Path, began: float) -> dict[str, Any]:
-    """What every result of the Morph tab ends in; its sheet is saved."""
+    """What results of a tab end in; the sheet is saved."""
     from studio.core.images import to_png
 
     sheet = str(_save_new(out, name, to_png(result.sheet, result.recipe)))
@@ -850,6 +966,13 @@ def _show_attributes(data: dict[str, Any]) -> None:
     rows = [(row["attribute"].replace("_", " "), row["words"]) for row in data["readings"]]
     print_table("Attributes", ("attribute", "how it reads"), rows or [(k, f"{v:+.2f}") for k, v in data["condition"].items()])
     print(*data["words"], data["path"], sep="\n")
+
+
+def _show_makeup(data: dict[str, Any]) -> None:
+    rows = [(str(row["index"] + 1), "; ".join(row["words"]), row["path"]) for row in data["results"]]
+    print_table("Looks", ("", "what changed", "file"), rows)
+    print(*data["words"], sep="\n", end="\n" if data["words"] else "")
+    _show_sheet(data)
 
 
 def _show_fillings(data: dict[str, Any]) -> None:

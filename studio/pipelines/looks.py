@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from studio.core.recipe import CardId, ShownName
 from studio.latent.traverse import spherical
+from studio.models.munit import STYLE
 from studio.pipelines.parts import is_number
 
-STYLE = 8  # numbers in a style code (thesis, section 5.5)
 DIGITS = 4  # of each after the point: what is shown is made of exactly these, so that a file makes the very same
 FARTHEST = 10.0  # of a number; of ten million drawn from N(0, 1) none is beyond 6
 MAX_BYTES = 4096  # of a look's file

@@ -43,7 +43,7 @@ from studio.pipelines.looks import (
     rounded,
 )
 from studio.pipelines.parts import SURE, Progress, draw_sheet, is_number, is_whole, registry_of
-from studio.pipelines.photos import Eyes, FaceChoice, check_faces, faces_of, find_face, inputs_of, photos_of
+from studio.pipelines.photos import ANOTHER, Eyes, FaceChoice, check_faces, faces_of, find_face, inputs_of, photos_of
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -285,10 +285,12 @@ def _sides(registry: Registry, pair: str) -> set[int]:
 
 def _missing(registry: Registry, pair: str) -> list[str]:
     """The networks that a pair lacks, by the beginnings of their names; none if it is complete at one resolution."""
+    parser = [] if registry.list_models(PARSER) else [PARSER]
     if _sides(registry, pair):
-        return []
+        return parser
     wanted = [_card_id(part, end, "*") for part in ("encoder", "decoder") for end in _ends(pair)]
-    return [name.removesuffix("-*") for name in wanted if not registry.list_models(name)] or [wanted[0].removesuffix("-*")]
+    lacking = [name for name in wanted if not registry.list_models(name)] or wanted[:1]
+    return [name.removesuffix("-*") for name in lacking] + parser
 
 
 # --- one photo ----------------------------------------------------------------------------------------------------------------
@@ -319,7 +321,7 @@ def _make_up(
     engine.fetch(PARSER)
     if known is None or known.ends != request.ends or known.photo.sha256 != request.photo.sha256:
         known = find(engine, request)
-    styles, settled = _styles(engine, request, networks)
+    styles, settled = _styles(engine, request)
     recipe = _recipe(networks, settled, known)
     looks = []
     for index, style in enumerate(styles):
@@ -342,7 +344,7 @@ def _make_up(
 def find(engine: Engine, request: MakeupRequest) -> Found:
     """The photo of a request as the networks know it. Raises ``FaceError``."""
     networks = networks_of(engine, request.pair, request.direction)
-    eyes, people = find_face(engine, (request.photo,), 0, request.face)
+    eyes, people = find_face(engine, (request.photo,), 0, request.face, ANOTHER)
     crop, portrait, small = (
         align(request.photo.rgb, np.asarray(eyes), frame, size)
         for frame, size in (
@@ -371,18 +373,28 @@ def find(engine: Engine, request: MakeupRequest) -> Found:
     )
 
 
-def _styles(engine: Engine, request: MakeupRequest, networks: Networks) -> tuple[list[np.ndarray], MakeupRequest]:
+def _styles(engine: Engine, request: MakeupRequest) -> tuple[list[np.ndarray], MakeupRequest]:
     """The codes of the looks, and the request with the reference's own code in place of its photo."""
     styles = [np.array(style, np.float32) for style in request.styles]
     if request.reference is not None:
-        eyes, _ = find_face(engine, (request.reference,), 0, request.reference_face)
-        face = align(request.reference.rgb, np.asarray(eyes), networks.reference.frame, networks.reference.resolution).image
-        styles.insert(0, rounded(engine.run(networks.reference.id, image=to_float(face)[None])["style"][0]))
+        styles.insert(0, reference_style(engine, request))
         codes = tuple(as_numbers(style) for style in styles)
         request = replace(request, reference=None, reference_face=None, styles=codes)
     if request.mix is not None:
         return [mix_styles(*styles, request.mix)], request
     return styles or [random_style(request.seed, index) for index in range(request.looks)], request
+
+
+def reference_style(engine: Engine, request: MakeupRequest) -> np.ndarray:
+    """The code of the look in a request's reference photo, float32 (8,): what the other end's encoder takes for its style.
+
+    Raises:
+        FaceError: the reference shows no face, or not the chosen one.
+    """
+    card = networks_of(engine, request.pair, request.direction).reference
+    eyes, _ = find_face(engine, (request.reference,), 0, request.reference_face, ANOTHER)
+    face = align(request.reference.rgb, np.asarray(eyes), card.frame, card.resolution).image
+    return rounded(engine.run(card.id, image=to_float(face)[None])["style"][0])
 
 
 def _count(request: MakeupRequest) -> int:

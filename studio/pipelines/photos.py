@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FRAMES = ("auto", "centre")
 MIN_EYE_DISTANCE = 2  # px; nothing can be aligned by less
 THUMBNAIL = 96  # px
+MIDDLE, ANOTHER = "use the middle of the photo (frame centre)", "use another photo"
 
 Point = tuple[float, float]
 Eyes = tuple[Point, Point]
@@ -98,8 +99,12 @@ def find_eyes(engine: Engine, photos: Sequence[Photo], faces: Sequence[FaceChoic
     return [find_face(engine, photos, index, faces[index] if faces else None)[0] for index in range(len(photos))]
 
 
-def find_face(engine: Engine, photos: Sequence[Photo], index: int, choice: FaceChoice | None) -> tuple[Eyes, int]:
+def find_face(
+    engine: Engine, photos: Sequence[Photo], index: int, choice: FaceChoice | None, otherwise: str = MIDDLE
+) -> tuple[Eyes, int]:
     """Where the eyes of a photo's chosen face are, and how many faces were found to choose from (0 if its eyes were given).
+
+    ``otherwise`` says what else one can do where there is no face.
 
     Raises:
         FaceError: the photo shows no face, or not the chosen one.
@@ -109,7 +114,7 @@ def find_face(engine: Engine, photos: Sequence[Photo], index: int, choice: FaceC
     faces, name = find_faces(engine, photos[index].rgb), called(photos, index)
     wanted = choice.index if choice else 0
     if not faces:
-        raise FaceError(f"No face was found in {name}: click its two eyes, or use the middle of the photo (frame centre).")
+        raise FaceError(f"No face was found in {name}: click its two eyes, or {otherwise}.")
     if wanted >= len(faces):
         shown = "one face" if len(faces) == 1 else f"{len(faces)} faces"
         raise FaceError(f"There is no face {wanted + 1} in {name}, which shows {shown}: choose a number up to {len(faces)}.")

@@ -102,6 +102,8 @@ def test_what_is_not_here_is_named(tmp_path, engine):
     assert list_pairs(half) == ("age",)
     with pytest.raises(ValueError, match=r"munit-decoder-makeup\).*or use age"):
         make_up(half, request())
+    with pytest.raises(ValueError, match=r"\(parsing-128\)"):
+        make_up(MakeupEngine(tmp_path / "y", MUNITS), request())
     with pytest.raises(ValueError, match="munit-encoder-young, munit-encoder-old, .*update the studio.$"):
         networks_of(MakeupEngine(tmp_path / "x", [PARSER]), "age")
     with pytest.raises(ValueError, match="cannot keep ethnicity; they keep identity, gender, age"):
@@ -110,7 +112,7 @@ def test_what_is_not_here_is_named(tmp_path, engine):
 
 def test_the_finest_complete_networks_are_taken(tmp_path):
     finer = [replace(card, id=card.id.replace("-32", "-128"), resolution=128) for card in MUNITS[:3]]
-    engine = MakeupEngine(tmp_path, [*MUNITS, *finer])
+    engine = MakeupEngine(tmp_path, [*MUNITS, *finer, PARSER])
     assert networks_of(engine, "makeup").target.resolution == 32
     engine.registry.add(replace(MUNITS[3], id="munit-decoder-makeup-128", resolution=128))
     assert networks_of(engine, "makeup", "remove").target.id == "munit-decoder-bare-128"
