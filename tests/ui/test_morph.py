@@ -19,7 +19,7 @@ from studio.core.workspace import Workspaces
 from studio.ui.delivery import Parcel
 from studio.ui.session import Backstage, Desk
 from studio.ui.shell import build_page
-from studio.ui.tabs import attributes_canvas, inpaint
+from studio.ui.tabs import attributes_canvas, inpaint, morph_canvas
 from studio.ui.tabs.classes import NO_CLASSES
 from studio.ui.tabs.inpaint_canvas import read_mask
 from studio.ui.tabs.morph import PARTS, MorphTab
@@ -361,6 +361,12 @@ def test_three_kinds_in_one_come_back_as_they_were_mixed(tab, backstage):
     again = "flowers", "tulip", 1, 5, "tulip", 0.25, "wild_rose", 0.4  # nothing is mixed with itself
     _, value, *_ = last(tab._classes.make(desk, *again))
     assert next(iter(value["items"].values()))["title"].startswith("Tulip and wild rose")
+
+
+def test_people_are_drawn_by_name_and_nobodys_photo_is_one_of_them(tab, backstage, monkeypatch):
+    monkeypatch.setattr("studio.pipelines.conditioned.list_domains", lambda registry: ("faces", "people", "flowers"))
+    assert tab._classes._domains() == ["people", "flowers"]
+    assert morph_canvas.domains(backstage) == ("faces", "flowers")
 
 
 # -- what comes from elsewhere --------------------------------------------------------------------------------------------

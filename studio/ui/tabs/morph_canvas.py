@@ -73,10 +73,10 @@ def take_middle(table: Table) -> None:
 
 
 def domains(backstage: Backstage) -> tuple[str, ...]:
-    """What there are networks for."""
+    """What there are networks for that a visitor's photo may be of: people with numbers are nobody who comes here."""
     from studio.pipelines.conditioned import list_domains
 
-    return list_domains(backstage.registry)
+    return tuple(domain for domain in list_domains(backstage.registry) if domain != "people")
 
 
 def has_domain(backstage: Backstage, domain: str) -> bool:
