@@ -24,35 +24,30 @@ class Encoder(nn.Module):
     The first halving only puts four pixels into one place: layers at the full side would take half of the time.
 
     Args:
-        width: channels at half the side. most: at an eighth of it.
-        blocks: residual blocks at an eighth of the side.
-        pooling_indices: halvings are max-pooled, and say where the largest value was (the "+PI" of table 5.4).
+        width: channels at half the side, twice as many at a quarter.
+        blocks: residual blocks at a quarter of the side.
+        pooling_indices: the second halving is max-pooled, and says where the largest value was (the "+PI" of table 5.4).
     """
 
-    def __init__(self, width: int = 32, most: int = 80, blocks: int = 2, pooling_indices: bool = False):
+    def __init__(self, width: int = 32, blocks: int = 2, pooling_indices: bool = False):
         super().__init__()
         self.pooling_indices = pooling_indices
-        channels = (width, 2 * width, most)
-        self.stem = _conv3(12, width)
-        self.downs = nn.ModuleList(_conv3(a, b, 1 if pooling_indices else 2) for a, b in pairwise(channels))
-        self.norms = nn.ModuleList(nn.GroupNorm(1, c) for c in channels)
-        self.blocks = nn.ModuleList(Block(most) for _ in range(blocks))
+        self.stem, self.down = _conv3(12, width), _conv3(width, 2 * width, 1 if pooling_indices else 2)
+        self.norms = nn.ModuleList(nn.GroupNorm(1, c) for c in (width, 2 * width))
+        self.blocks = nn.ModuleList(Block(2 * width) for _ in range(blocks))
         self.style = StyleEncoder(width)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """``image`` (B, 3, R, R) in [-1, 1] -> ``content`` (B, most, R / 8, R / 8) and ``style`` (B, 8), and with pooling
-        ``indices`` (B, N), the place 0 to 3 of the largest of each four values, for the decoder."""
+        """``image`` (B, 3, R, R) in [-1, 1] -> ``content`` (B, C, R / 4, R / 4) and ``style`` (B, 8); with pooling ``indices``
+        (B, C, R / 4, R / 4), the place 0 to 3 of the largest of each four values, for the decoder."""
         folded = F.pixel_unshuffle(image, 2)
-        x, places = F.relu(self.norms[0](self.stem(folded))), []
-        for down, norm in zip(self.downs, self.norms[1:], strict=True):
-            x = F.relu(norm(down(x)))
-            if self.pooling_indices:
-                x, place = _pool(x)
-                places.append(place.flatten(1))
+        x = F.relu(self.norms[1](self.down(F.relu(self.norms[0](self.stem(folded))))))
+        answer = {"style": self.style(folded)}
+        if self.pooling_indices:
+            x, answer["indices"] = _pool(x)
         for block in self.blocks:
             x = block(x, None)
-        answer = {"content": x, "style": self.style(folded)}
-        return answer | ({"indices": torch.cat(places, 1)} if places else {})
+        return {"content": x} | answer
 
 
 class StyleEncoder(nn.Module):
@@ -87,29 +82,19 @@ class Block(nn.Module):
 
 
 class Decoder(nn.Module):
-    """G of one end: residual blocks, nearest enlargement with convolutions, and four pixels from each last place.
+    """G of one end: residual blocks, nearest enlargement with a convolution, and four pixels from each last place.
 
     An MLP of style and keep says the scale and the shift of every norm. Arguments as of :class:`Encoder`; ``properties``: P, what
     may be kept.
     """
 
-    def __init__(
-        self,
-        width: int = 32,
-        most: int = 80,
-        blocks: int = 3,
-        properties: int = 3,
-        hidden: int = 64,
-        pooling_indices: bool = False,
-    ):
+    def __init__(self, width: int = 32, blocks: int = 3, properties: int = 3, hidden: int = 64, pooling_indices: bool = False):
         super().__init__()
         self.pooling_indices = pooling_indices
-        channels = (most, 2 * width, width)
-        self.blocks = nn.ModuleList(Block(most) for _ in range(blocks))
-        self.ups = nn.ModuleList(_conv3(a, b) for a, b in pairwise(channels))
-        self.norms = nn.ModuleList(nn.GroupNorm(1, c, affine=False) for c in channels[1:])
+        self.blocks = nn.ModuleList(Block(2 * width) for _ in range(blocks))
+        self.up, self.norm = _conv3(2 * width, width), nn.GroupNorm(1, width, affine=False)
         self.to_rgb = nn.Conv2d(width, 12, 3, 1, 1)
-        self.sizes = [2 * most] * (2 * blocks) + [2 * c for c in channels[1:]]
+        self.sizes = [4 * width] * (2 * blocks) + [2 * width]
         self.mlp = nn.Sequential(
             nn.Linear(STYLE + properties, hidden),
             nn.ReLU(),
@@ -122,31 +107,21 @@ class Decoder(nn.Module):
         """Draws a content.
 
         Args:
-            content: (B, most, h, w), of either end's encoder.
+            content: (B, C, h, w), of either end's encoder.
             style: (B, 8).
             keep: (B, P) in [0, 1], how much lambda_U was told to weigh of each property.
-            indices: (B, N) of the encoder that found the content, with ``pooling_indices`` only.
+            indices: (B, C, h, w) of the encoder that found the content, with ``pooling_indices`` only.
 
         Returns:
-            (B, 3, 8 h, 8 w) in [-1, 1].
+            (B, 3, 4 h, 4 w) in [-1, 1].
         """
         affines = self.mlp(torch.cat([style, keep.to(style.dtype)], 1)).split(self.sizes, 1)
         x = content
         for k, block in enumerate(self.blocks):
             x = block(x, affines[2 * k : 2 * k + 2])
-        places = self._places(indices, x) if self.pooling_indices else [None, None]
-        for up, norm, affine, place in zip(self.ups, self.norms, affines[2 * len(self.blocks) :], places, strict=True):
-            x = F.interpolate(x, scale_factor=2) if place is None else _unpool(x, place)
-            x = F.relu(_modulate(norm(up(x)), affine))
+        x = _unpool(x, indices) if self.pooling_indices else F.interpolate(x, scale_factor=2)
+        x = F.relu(_modulate(self.norm(self.up(x)), affines[-1]))
         return torch.tanh(F.pixel_shuffle(self.to_rgb(x), 2))
-
-    def _places(self, indices: Tensor, content: Tensor) -> list[Tensor]:
-        """The indices as maps (B, C, h, w) in the order of the enlargements."""
-        most, (height, width) = content.shape[1], content.shape[2:]
-        last = most * height * width
-        fine, coarse = indices[:, :-last], indices[:, -last:]
-        channels = self.ups[0].out_channels
-        return [coarse.view(-1, most, height, width), fine.view(-1, channels, 2 * height, 2 * width)]
 
 
 def _conv3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:

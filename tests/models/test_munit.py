@@ -6,7 +6,7 @@ import torch
 from studio.core.registry import Card, build
 from studio.models.munit import STYLE, Decoder, Encoder, _pool, _unpool
 
-SMALL = {"width": 4, "most": 8, "blocks": 1}
+SMALL = {"width": 4, "blocks": 1}
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def image(count=2, side=32):
 @pytest.mark.parametrize("pooling", [False, True])
 def test_a_picture_becomes_content_and_style_and_those_a_picture(side, pooling):
     found = Encoder(**SMALL, pooling_indices=pooling)(image(side=side))
-    assert found["content"].shape == (2, 8, side // 8, side // 8)
+    assert found["content"].shape == (2, 8, side // 4, side // 4)
     assert found["style"].shape == (2, STYLE)
     assert ("indices" in found) == pooling
     made = Decoder(**SMALL, properties=3, pooling_indices=pooling)(**found, keep=torch.ones(2, 3))
@@ -30,7 +30,7 @@ def test_a_picture_becomes_content_and_style_and_those_a_picture(side, pooling):
 
 
 def test_style_and_what_shall_be_kept_change_the_drawing():
-    decoder, content = Decoder(**SMALL), torch.randn(1, 8, 4, 4)
+    decoder, content = Decoder(**SMALL), torch.randn(1, 8, 8, 8)
     style, keep = torch.randn(1, STYLE), torch.ones(1, 3)
     made = decoder(content, style, keep)
     assert not torch.allclose(made, decoder(content, torch.randn(1, STYLE), keep), atol=1e-4)

@@ -42,7 +42,7 @@ class Extractor(nn.Module):
 @pytest.fixture
 def make(data, precise, monkeypatch, tmp_path):
     torch.manual_seed(0)
-    monkeypatch.setattr(udit, "CONFIG", {"width": 4, "most": 8, "blocks": 1})
+    monkeypatch.setattr(udit, "CONFIG", {"width": 4, "blocks": 1})
     monkeypatch.setattr(udit, "imagenet_trunk", lambda data, pairs: Trunk().eval())
     monkeypatch.setattr(udit, "mobilefacenet", lambda data: Extractor())
     monkeypatch.setattr(udit, "property_network", lambda runs: Extractor())
