@@ -136,7 +136,7 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
     if (!value.ready || !look) return;
     question.ask(name());
     clearTimeout(timer);
-    timer = setTimeout(() => rest.ask(name()), REST_MS);
+    timer = setTimeout(() => { timer = 0; rest.ask(name()); }, REST_MS);
   }
 
   function turn(change) {
@@ -169,7 +169,7 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
       rested = answer;
       show();
     }
-    rest.answered(answer.name); // of what was moved meanwhile the timer asks
+    rest.answered(timer ? answer.name : name()); // while something moves the timer will ask
   });
 
   imaginarium.hears.set("makeup-liked", ({ looks: all }) => {
