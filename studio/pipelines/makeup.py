@@ -56,7 +56,8 @@ WANTED = {"makeup": ("makeup",), "age": ("age",)}  # the readings that a pair is
 PORTRAIT = 600  # px, side of the portrait that is shown and judged; a whole number of them is beyond the head frame
 SHEET = 256  # px, side of a face on the sheet
 # How far a region reaches beyond its class, of the face frame's side: a lip's contour, and the lids up to the brow.
-LIPS_REACH, LIDS_REACH = 0.012, 0.05
+LIPS_REACH, LIDS_REACH = 0.008, 0.07
+CERTAIN = 0.25  # probability from which on a place may belong to the mouth
 
 
 @dataclass(frozen=True)
@@ -519,10 +520,18 @@ def region_mask(classes: dict[str, np.ndarray], pair: str, regions: Sequence[str
     if pair == "age" and tuple(regions) == REGIONS:
         return np.ones((side, side), np.float32)
     face = sum(classes[name] for name in ("skin", "nose", "ears", "brows", "eyes", "lips"))
-    lips = _spread(classes["lips"], LIPS_REACH * side) * (1 - classes["mouth"])
-    eyes = _spread(classes["eyes"] + classes["brows"], LIDS_REACH * side) * face * (1 - lips)
+    lips = _spread(classes["lips"] * _largest(classes["lips"] + classes["mouth"]), LIPS_REACH * side) * (1 - classes["mouth"])
+    lids = np.maximum(_spread(classes["eyes"], LIDS_REACH * side), classes["brows"])
+    eyes = lids * face * (1 - lips)
     masks = {"lips": lips, "eyes": eyes, "skin": face * (1 - lips) * (1 - eyes)}
     return sum(masks[region] for region in regions).clip(0, 1)
+
+
+def _largest(chance: np.ndarray) -> np.ndarray:
+    """1 in the largest connected part of a class (R, R), else 0: a red thing beside the face is no mouth."""
+    count, parts, figures, _ = cv2.connectedComponentsWithStats((chance > CERTAIN).astype(np.uint8))
+    largest = 1 + np.argmax(figures[1:, cv2.CC_STAT_AREA]) if count > 1 else -1
+    return cv2.dilate((parts == largest).astype(np.float32), np.ones((3, 3), np.uint8))
 
 
 def _spread(chance: np.ndarray, reach: float) -> np.ndarray:

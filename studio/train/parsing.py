@@ -109,7 +109,7 @@ class ParsingTrainer(Trainer):
 
     name = "parsing-128"
     images_per_step = 16
-    total_images = 20_000
+    total_images = 30_000
     ema_half_life = 1_000.0
 
     def __init__(self, settings: Settings):
@@ -211,9 +211,13 @@ class ParsingTrainer(Trainer):
 
 
 def rarity(classes: Tensor) -> Tensor:
-    """What a pixel of each class weighs, (K,): the root of how rare the class is, at most ten times what the commonest weighs."""
+    """What a pixel of each class weighs, (K,): the fourth root of how rare the class is, at most 4 times the least.
+
+    With the root and ten times, after 20,000 pictures rare classes had swollen at the cost of background, cloth and lips: a mean
+    intersection over union of 0.52 on part 9.
+    """
     share = torch.bincount(classes.flatten().int(), minlength=len(CLASSES)).float() / classes.numel()
-    return (share.max() / share.clamp_min(1e-9)).sqrt().clamp_max(10)
+    return (share.max() / share.clamp_min(1e-9)).pow(0.25).clamp_max(4)
 
 
 def overlaps(found: Tensor, truth: Tensor) -> tuple[float, dict[str, float]]:

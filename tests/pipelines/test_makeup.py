@@ -184,6 +184,20 @@ def test_a_region_is_laid_on_alone(region, place):
     assert region_mask(classes, "age", ("lips", "eyes", "skin")).min() == 1
 
 
+def test_something_red_beside_the_face_is_no_mouth():
+    classes = {name: (layout(128) == index).astype(np.float32) for index, name in enumerate(CLASSES)}
+    classes["lips"][100:104, 10:14] = 1
+    classes["lips"][90:94, 60:68], classes["mouth"][90:94, 60:68] = 0, 1  # teeth
+    mask = region_mask(classes, "makeup", ("lips",))
+    assert mask[102, 12] == 0 and mask[92, 64] < 0.1 and mask[86, 64] > 0.9 and mask[97, 64] > 0.9
+
+
+def test_a_face_without_a_mouth_has_no_lips():
+    classes = {name: (layout(128) == index).astype(np.float32) for index, name in enumerate(CLASSES)}
+    classes["lips"][:] = 0
+    assert region_mask(classes, "makeup", ("lips",)).max() == 0
+
+
 def test_regions_reach_the_picture(engine):
     lips = made(engine, request(regions=("lips",))).looks[0].change
     assert abs(lips[23, 16, 0]) > 5 and abs(lips[10, 10]).max() < 0.5

@@ -118,5 +118,5 @@ def test_overlaps_are_counted_by_class():
 
 
 def test_rare_classes_weigh_more():
-    weights = rarity(torch.tensor([0] * 100 + [1] * 25))
-    assert weights[0] == 1 and weights[1] == pytest.approx(2) and weights[2] == 10
+    weights = rarity(torch.tensor([0] * 160 + [1] * 10))
+    assert weights[0] == 1 and weights[1] == pytest.approx(2) and weights[2] == 4
