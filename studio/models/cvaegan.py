@@ -69,10 +69,73 @@ class Classifier(nn.Module):
         return maps, {"logits": self.answer(feature), "feature": feature}
 
 
+class Places(nn.Module):
+    """Where people are among faces: each at a mean code, with mean attributes; what differs between photos of one is a normal z.
+
+    A face's code is codes[person] + spread z, and z is narrow (code - codes[person]). A mix of people is at their weighted mean.
+
+    Args:
+        people: how many. latent: numbers Z in a code. conditions: attributes K of a face.
+    """
+
+    def __init__(self, people: int, latent: int, conditions: int):
+        super().__init__()
+        self.register_buffer("codes", torch.zeros(people, latent))
+        self.register_buffer("attributes", torch.zeros(people, conditions))
+        self.register_buffer("spread", torch.eye(latent))
+        self.register_buffer("narrow", torch.eye(latent))
+
+
+class PeopleGenerator(Generator):
+    """The generator of faces, told who it is instead of what is seen of a face."""
+
+    def __init__(self, people: int, latent: int, conditions: int, **config: int):
+        super().__init__(latent, conditions, **config)
+        self.places = Places(people, latent, conditions)
+
+    def forward(self, latent: Tensor, condition: Tensor) -> Tensor:
+        """``latent`` (B, Z) and shares of people ``condition`` (B, P), which sum to 1 -> (B, 3, R, R) in [-1, 1]."""
+        code = condition @ self.places.codes + latent @ self.places.spread.T
+        return super().forward(code, condition @ self.places.attributes)
+
+
+class PeopleEncoder(Encoder):
+    """The encoder of faces, told who it is: what is left to say of a photo."""
+
+    def __init__(self, people: int, latent: int, conditions: int, **config: int):
+        super().__init__(latent, conditions, **config)
+        self.places = Places(people, latent, conditions)
+
+    def forward(self, image: Tensor, condition: Tensor) -> dict[str, Tensor]:
+        """``image`` (B, 3, R, R) in [-1, 1], shares of people (B, P) -> of q(z | x, c) ``mean``, ``log_variance`` (B, Z)."""
+        found = super().forward(image, condition @ self.places.attributes)
+        narrow = self.places.narrow.float()
+        mean = (found["mean"] - (condition @ self.places.codes).float()) @ narrow.T
+        log_variance = (found["log_variance"].exp() @ narrow.square().T).log()
+        return {"mean": mean, "log_variance": log_variance.clamp(*LOG_VARIANCES)}
+
+
+class PeopleClassifier(Classifier):
+    """The classifier of attributes, whose feature says who it is."""
+
+    def __init__(self, people: int, conditions: int, **config: int):
+        super().__init__(conditions, **config)
+        self.person = nn.Linear(self.answer.in_features, people)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """``image`` (B, 3, R, R) in [-1, 1] -> ``logits`` (B, P) of a softmax over people; ``feature`` (B, F)."""
+        feature = super().forward(image)["feature"]
+        return {"logits": self.person(feature), "feature": feature}
+
+
 PARTS = {"generator": Generator, "encoder": Encoder, "classifier": Classifier}
+OF_PEOPLE = {"generator": PeopleGenerator, "encoder": PeopleEncoder, "classifier": PeopleClassifier}
 
 
 @register_model("cvaegan")
 def cvaegan(part: str = "generator", **config: int) -> nn.Module:
-    """``part`` names which of the three that a trained CVAE-GAN leaves: "generator", "encoder" or "classifier"."""
-    return PARTS[part](**config)
+    """``part`` names which of the three that a trained CVAE-GAN leaves: "generator", "encoder" or "classifier".
+
+    With ``people`` it is one of faces that knows so many of them.
+    """
+    return (OF_PEOPLE if "people" in config else PARTS)[part](**config)

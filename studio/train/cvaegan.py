@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -38,7 +39,6 @@ ATTRIBUTES = 40
 LAMBDA_PIXELS, LAMBDA_MAPS, LAMBDA_PERCEPTUAL = 4.0, 1.0, 1.0  # of the parts of L_G (eq. 6); perceptual is not in the paper
 LAMBDA_GD, LAMBDA_GC = 10.0, 50.0
 LAMBDA_APART = 5.0  # of what codes say of the condition, which is not in the paper
-RATES = {"encoder": 5e-4, "generator": 5e-4, "critic": 2e-4, "classifier": 1e-3}
 HELD, HELD_LONG = 0.9, 0.995  # of a moving average stays at a step; of the covariances
 CHANGED = 8  # attributes of a face, on average
 UNKNOWN = 0.1  # share of attributes that E and G are not told
@@ -108,7 +108,6 @@ SMALL = {
 }
 DOMAINS = {
     "faces": Extent("face", 128, {"width": 48, "most": 3}, {"width": 32, "most": 4}),
-    "people": Extent("person", 64, **SMALL | {"drawing": {"width": 24, "most": 3}, "looking": {"width": 16, "most": 4}}),
     "flowers": Extent("flower", 64, **SMALL),
     "birds": Extent("bird", 64, **SMALL),
 }
@@ -339,6 +338,7 @@ class CVAEGANTrainer(Trainer):
 
     images_per_step = 16
     ema_half_life = 5_000.0
+    rates = MappingProxyType({"encoder": 5e-4, "generator": 5e-4, "critic": 2e-4, "classifier": 1e-3})
     classified = 48_000  # pictures that C learns from, the first of a run
     warm_up = 24_000  # pictures after them that E and G alone learn from
 
@@ -368,10 +368,10 @@ class CVAEGANTrainer(Trainer):
         fresh = self._grow() if size > BASE else {}
         self.optimisers = {
             name: torch.optim.Adam(rated(self.networks[name], rate, fresh.get(name)), betas=(0.5, 0.99))
-            for name, rate in RATES.items()
+            for name, rate in self.rates.items()
         }
         self.ready("generator", "encoder", "classifier")
-        for name in ("critic", "classifier"):
+        for name in {"critic", "classifier"} & self.rates.keys():
             self.networks[name].mark_forward_method("look")
 
     def build(self) -> dict[str, nn.Module]:
@@ -504,7 +504,8 @@ class CVAEGANTrainer(Trainer):
         count = len(given_back)
         if count:
             losses["maps_C"] = LAMBDA_MAPS * _apart(real, [each[:count] for each in found])
-            losses["perceptual"] = LAMBDA_PERCEPTUAL * self._perceptual(given_back, photos)
+            weight = LAMBDA_PERCEPTUAL * max(1, self.size // BASE)  # the finer the picture, the less its pixels say of its looks
+            losses["perceptual"] = weight * self._perceptual(given_back, photos)
         if not len(made):
             return
         named = self.conditions.loss(said["logits"][count:], wanted)
@@ -652,6 +653,10 @@ class CVAEGANTrainer(Trainer):
         others = [self.drawn(codes, other) for other in self.conditions.shown(condition)]
         return tile([*self.samples(24).split(12), photos, self.drawn(codes, condition), filled, *others])
 
+    def shipped(self, name: str) -> dict[str, Any]:
+        """What a part's file holds, and what its card says of it."""
+        return {"tensors": self.ema[name].state_dict()}
+
     def export(self, measures: dict[str, Any]) -> None:
         """The three parts, as ``evaluate`` left them."""
         training = {"recipe": self.name, "images": self.images, "pictures": len(self.images_of)}
@@ -668,7 +673,7 @@ class CVAEGANTrainer(Trainer):
                 card_id=card_id,
                 family="cvaegan",
                 task=task,
-                tensors=self.ema[name].state_dict(),
+                **self.shipped(name),
                 resolution=self.size,
                 frame="head" if self.domain in sources else "",
                 domains=(self.extent.domain,),

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from studio.core.registry import Card, build
-from studio.models.cvaegan import LOG_VARIANCES, Classifier, Encoder, Generator
+from studio.models.cvaegan import LOG_VARIANCES, OF_PEOPLE, Classifier, Encoder, Generator
 
 SMALL = {"width": 2, "most": 4}
 
@@ -63,3 +63,25 @@ def test_pictures_are_answered_for_alone():
 def test_a_card_names_one_of_three_parts(part, kind, latent):
     config = {"part": part, "conditions": 5, "resolution": 16} | SMALL | ({"latent": 6} if latent else {})
     assert isinstance(build(Card("x", "cvaegan", "t", 16, "x.safetensors", "0", 0, "x", config=config)), kind)
+
+
+@pytest.mark.parametrize(("part", "latent"), [("generator", True), ("encoder", True), ("classifier", False)])
+def test_a_card_with_people_names_a_part_that_knows_them(part, latent):
+    config = {"part": part, "people": 7, "conditions": 5, "resolution": 16} | SMALL | ({"latent": 6} if latent else {})
+    assert isinstance(build(Card("x", "cvaegan", "t", 16, "x.safetensors", "0", 0, "x", config=config)), OF_PEOPLE[part])
+
+
+def test_a_mix_of_people_is_between_them():
+    generator = OF_PEOPLE["generator"](people=3, latent=6, conditions=5, width=2, resolution=16).eval()
+    torch.nn.init.normal_(generator.places.codes)
+    torch.nn.init.normal_(generator.places.attributes)
+    half = torch.tensor([[0.5, 0.5, 0.0]])
+    code, attributes = generator.places.codes[:2].mean(0, True), generator.places.attributes[:2].mean(0, True)
+    expected = generator.draw(torch.cat([code, attributes], 1))
+    assert torch.allclose(generator(torch.zeros(1, 6), half), expected, atol=1e-6)
+
+
+def test_who_it_is_is_said_by_the_feature_of_c():
+    classifier = OF_PEOPLE["classifier"](people=7, conditions=5, width=2, resolution=16).eval()
+    answer = classifier(torch.rand(2, 3, 16, 16))
+    assert answer["logits"].shape == (2, 7) and torch.allclose(classifier.person(answer["feature"]), answer["logits"])
