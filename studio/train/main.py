@@ -28,6 +28,7 @@ def recipes() -> dict[str, Maker]:
     from studio.train.kdegan import DIGIT_GANS
     from studio.train.kgan import K_GANS
     from studio.train.landmarks import LandmarkTrainer
+    from studio.train.people import PeopleTrainer
     from studio.train.sdit import DOMAINS as MANY
     from studio.train.sdit import SDITTrainer
     from studio.train.semantics import PropertyTrainer
@@ -45,6 +46,7 @@ def recipes() -> dict[str, Maker]:
     makers |= {f"cascade-{animal}-64": partial(CascadeTrainer, animal=animal) for animal in ANIMALS}
     makers |= {f"xgan-{domain}-64": partial(XGANTrainer, domain=domain) for domain in DOMAINS}
     makers |= {f"cvaegan-{d}-{size}": partial(CVAEGANTrainer, domain=d, size=size) for d in NAMED for size in (64, 128)}
+    makers |= {f"cvaegan-people-{size}": partial(PeopleTrainer, size=size) for size in (64, 128)}
     makers |= {
         f"sdit-{domains}-{size}": partial(SDITTrainer, domains=domains, size=size) for domains in MANY for size in (64, 128)
     }
