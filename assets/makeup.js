@@ -258,7 +258,7 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
     drawStar(star, cell || { title: titleOf(look) }, () => like(look, cell));
     root.dataset.shown = live.name; // the page's tests wait for these
     root.dataset.rested = rested.name;
-    root.dataset.wanted = name();
+    root.dataset.asked = name();
   }
 
   function showMix() {
