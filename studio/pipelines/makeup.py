@@ -168,13 +168,15 @@ class Networks:
 class Found:
     """A photo as the networks of one direction know it.
 
-    ``crop`` is the face at the networks' R px, ``portrait`` the same face with more around it, finer, which is what is shown and
-    judged (its middle, ``head``). ``content``, ``style`` float32 (8,) and ``extras`` are what the encoder gives,
+    ``choice`` is the face that was asked for, ``eyes`` where it is, ``people`` how many were found (0 if the eyes were given).
+    ``crop`` is the face at the networks' R px, ``portrait`` the same face with more around it, finer, which is what is shown
+    and judged (its middle, ``head``). ``content``, ``style`` float32 (8,) and ``extras`` are what the encoder gives,
     ``reconstruction`` float32 (3, R, R) is G_source(content, style, 1), ``classes`` by name the probability (R, R) of each class
-    of the parsing network, ``before`` what the judges see. ``people`` is how many faces were found, 0 if the eyes were given.
+    of the parsing network, ``before`` what the judges see.
     """
 
     photo: Photo
+    choice: FaceChoice | None
     eyes: Eyes
     people: int
     ends: tuple[str, str]
@@ -300,7 +302,7 @@ def _missing(registry: Registry, pair: str) -> list[str]:
 def make_up(engine: Engine, request: MakeupRequest, known: Found | None = None) -> Iterator[Progress | Look | MakeupResult]:
     """The looks as they are ready, the result last.
 
-    ``known`` is this very photo and face as a result of the same direction had ``found`` it.
+    ``known`` is a photo as a result had ``found`` it; of another face, photo or direction it is of no use, and not used.
 
     Raises:
         ValueError: at once, if networks are missing or cannot keep a property that is named.
@@ -320,7 +322,7 @@ def _make_up(
     for card in (*networks.cards, *((networks.reference,) if request.reference else ())):
         engine.fetch(card.id)
     engine.fetch(PARSER)
-    if known is None or known.ends != request.ends or known.photo.sha256 != request.photo.sha256:
+    if known is None or not _is_of(known, request):
         known = find(engine, request)
     styles, settled = _styles(engine, request)
     recipe = _recipe(networks, settled, known)
@@ -342,6 +344,12 @@ def _make_up(
     )
 
 
+def _is_of(found: Found, request: MakeupRequest) -> bool:
+    """Whether a photo that was found is the request's, with the same face and seen by the same networks."""
+    same_face = request.face == found.choice or (request.face is not None and request.face.eyes == found.eyes)
+    return found.ends == request.ends and found.photo.sha256 == request.photo.sha256 and same_face
+
+
 def find(engine: Engine, request: MakeupRequest) -> Found:
     """The photo of a request as the networks know it. Raises ``FaceError``."""
     networks = networks_of(engine, request.pair, request.direction)
@@ -360,6 +368,7 @@ def find(engine: Engine, request: MakeupRequest) -> Found:
     classes = parse(engine, small.image, networks.encoder.resolution)
     return Found(
         photo=request.photo,
+        choice=request.face,
         eyes=eyes,
         people=people,
         ends=request.ends,

@@ -282,6 +282,9 @@ def test_a_photo_that_is_known_is_not_encoded_again(engine):
     np.testing.assert_array_equal(known.looks[0].image, made(engine, asked).looks[0].image)
     *_, other = make_up(engine, request(direction="remove"), result.found)  # another direction is another encoder's
     assert other.found.ends == ("makeup", "bare")
+    elsewhere = FaceChoice(eyes=((22.0, 26.0), (44.0, 24.0)))
+    *_, third = make_up(engine, request(face=elsewhere), result.found)  # so is another face of the photo
+    assert third.found.eyes == elsewhere.eyes
 
 
 def test_a_look_is_a_small_file(engine):
