@@ -1380,6 +1380,43 @@ def _show_sdit(data: dict[str, Any]) -> None:
     print_table("Claims", ("claim", ""), claims)
 
 
+@evaluate.command("udit")
+def evaluate_udit(
+    data: Annotated[Path | None, typer.Option(help="Folder of the data packs.", exists=True, file_okay=False)] = None,
+    pairs: Annotated[str, typer.Option(help="What to measure, with commas between.")] = "makeup,age",
+    photos: Annotated[int, typer.Option(min=2, help="Of each kind at most.")] = 100,
+    looks: Annotated[int, typer.Option(min=2, help="Of each photo.")] = 20,
+    size: Annotated[int, typer.Option(min=1, help="Of the networks' pictures, in px.")] = 128,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs that left other variants.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Measure what makeup and age change of who somebody is, and how different their looks are."""
+    from studio.core.engine import Engine
+    from studio.train.evaluate_udit import evaluate_udit as measure
+    from studio.train.udit import PAIRS
+
+    wanted = [name.strip() for name in pairs.split(",")]
+    if unknown := set(wanted) - set(PAIRS):
+        raise ValueError(f"There is no pair {', '.join(sorted(unknown))}; there is {', '.join(PAIRS)}.")
+    with Engine() as engine, step_bar("Reading the packs", quiet=as_json) as report:
+        try:
+            figures = measure(engine, wanted, photos, looks, size, runs, data, report)
+        except FileNotFoundError as error:
+            raise ValueError(str(error)) from error
+    emit(figures.to_dict(), as_json, _show_udit)
+
+
+def _show_udit(data: dict[str, Any]) -> None:
+    columns = "flips", "confidence_drop", "id_distance", "as_asked", "lpips", "kid"
+    for name, title in (("table", "Figure 5.5 and table 5.4"), ("curve", "Over keep")):
+        rows = [(row["inputs"], row["name"], row["keep"], *(row[column] for column in columns)) for row in data[name]]
+        print_table(title, ("photos", "network", "keep", *(column.replace("_", " ") for column in columns)), rows)
+    columns = "group", "keep", "photos", "flips", "flips_of_photos", "id_distance", "skin_delta_e", "ita_shift"
+    print_table("Groups", [c.replace("_", " ") for c in columns], [[row[c] for c in columns] for row in data["groups"]])
+    claims = [(name, "holds" if claim["holds"] else "fails") for name, claim in data["claims"].items()]
+    print_table("Claims", ("claim", ""), claims)
+
+
 @evaluate.command("reversal")
 def evaluate_reversal(
     data: Annotated[Path | None, typer.Option(help="Folder of the data packs.", exists=True, file_okay=False)] = None,

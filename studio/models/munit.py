@@ -88,7 +88,7 @@ class Decoder(nn.Module):
     may be kept.
     """
 
-    def __init__(self, width: int = 32, blocks: int = 3, properties: int = 3, hidden: int = 64, pooling_indices: bool = False):
+    def __init__(self, width: int = 32, blocks: int = 2, properties: int = 3, hidden: int = 64, pooling_indices: bool = False):
         super().__init__()
         self.pooling_indices = pooling_indices
         self.blocks = nn.ModuleList(Block(2 * width) for _ in range(blocks))

@@ -29,12 +29,15 @@ from studio.train.semantics import face_to_mobilefacenet, mobilefacenet, propert
 
 LAMBDA_X, LAMBDA_C, LAMBDA_S = 3.0, 0.5, 2.0  # eq. 5.8
 LAMBDA_CYCLE = 2.0  # MUNIT's explicit cycle loss, which helps with small sets
-LAMBDA_GAN = {"patch": 1.0, "feature": 4.0}  # 1 in the paper, whose runs are a hundred times as long
-LAMBDA_U = {"identity": 4.0, "gender": 4.0, "age": 1.0, "ethnicity": 2.0}
+LAMBDA_GAN = {"patch": 2.0, "feature": 4.0}  # 1 in the paper, whose runs are a hundred times as long
+LAMBDA_U = {"identity": 4.0, "colours": 3.0, "gender": 4.0, "age": 1.0, "ethnicity": 2.0}
+COARSE = 8  # places a side of the colours that belong to who somebody is
 NOTHING, EVERYTHING = 0.35, 0.45  # of the pictures keep 0, keep 1; of the others each property has its own
 CONFIG = {"width": 32, "blocks": 2}
 VARIANTS = ("", "pi", "plain")  # UDIT, with pooling indices, and MUNIT without keep
 TRUNK = 6, 96  # pairs of the ImageNet trunk that the feature critics see through, and px
+WARM_UP = 5_000  # pictures of each end that only come back; critics and extractors join after them
+RATES = 1e-3, 4e-4  # of the translators, then and afterwards
 WOMEN = 0.05  # of the bare faces (table 5.1)
 SHOWN = 10
 
@@ -112,12 +115,10 @@ class UDITTrainer(Trainer):
                 f"decoder-{end}": Decoder(**self.configs["decoder"]),
             }
             self.networks |= {f"patch-{end}": Discriminator(), f"feature-{end}": FeatureDiscriminator(self.trunk, 1, TRUNK[1])}
-        # Two time scales (Heusel et al. 2017) and critics' rates as for CycleGAN.
-        translators = [{"params": self._parameters("encoder", "decoder")}]
-        critics = [{"params": self._parameters("patch")}, {"params": self._parameters("feature"), "lr": 1.5e-3}]
+        # Two time scales (Heusel et al. 2017), as for CycleGAN.
         self.optimisers = {
-            "translators": torch.optim.Adam(translators, 6e-4, betas=(0.5, 0.999)),
-            "critics": torch.optim.Adam(critics, 6e-4, betas=(0.5, 0.999)),
+            "translators": torch.optim.Adam(self._parameters("encoder", "decoder"), RATES[0], betas=(0.5, 0.999)),
+            "critics": torch.optim.Adam(self._parameters("patch", "feature"), 1.5e-3, betas=(0.5, 0.999)),
         }
         self.ready(*(f"{part}-{end}" for part in ("encoder", "decoder") for end in (0, 1)))
 
@@ -126,15 +127,24 @@ class UDITTrainer(Trainer):
 
     # --- a step ---------------------------------------------------------------------------------------------------------------
 
+    def schedule(self) -> None:
+        for group in self.optimisers["translators"].param_groups:
+            group["lr"] = RATES[self.images >= WARM_UP]
+
     def step(self) -> dict[str, Tensor]:
         photos = [self.sampler.draw(end, self.batch).contiguous(memory_format=torch.channels_last) for end in (0, 1)]
         losses: dict[str, Tensor] = {}
-        made = [self._translate(photo, end, losses) for end, photo in enumerate(photos)]
+        warm = self.images >= WARM_UP
+        made = [
+            self._translate(photo, end, losses) if warm else self._give_back(photo, end, losses)[1]
+            for end, photo in enumerate(photos)
+        ]
         self.optimisers["translators"].zero_grad()
         self.fabric.backward(sum(losses.values()))
         self.optimisers["translators"].step()
         # A critic's photos are of the end that its pictures were translated to.
-        losses |= self._train_critics(photos, [picture.detach() for picture in made[::-1]])
+        if warm:
+            losses |= self._train_critics(photos, [picture.detach() for picture in made[::-1]])
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _translate(self, photo: Tensor, end: int, losses: dict[str, Tensor]) -> Tensor:
@@ -143,13 +153,11 @@ class UDITTrainer(Trainer):
         In turns one end is held by the extractors, a third of a step's time, and the other by the cycle; both count twice.
         """
         other, everything = 1 - end, photo.new_ones(len(photo), len(self.pair.properties))
-        found = self.networks[f"encoder-{end}"](photo)
-        back = self._draw(end, found, found["style"], everything)
+        found, back = self._give_back(photo, end, losses)
         style, keep = torch.randn(len(photo), STYLE, device=self.device), self._keep(len(photo))
         made = (photo + self._draw(other, found, style, keep) - back.detach()).clamp(-1, 1)
         found_again = self.networks[f"encoder-{other}"](made)
         losses |= {
-            f"x_{end}": LAMBDA_X * F.l1_loss(back, photo),
             f"c_{end}": LAMBDA_C * F.l1_loss(found_again["content"].float(), found["content"].detach().float()),
             f"s_{end}": LAMBDA_S * F.l1_loss(found_again["style"].float(), style),
         }
@@ -162,6 +170,13 @@ class UDITTrainer(Trainer):
             apart = self.semantics.apart(photo, made, keep)
             losses |= {f"{name}_{end}": 2 * LAMBDA_U[name] * distance for name, distance in apart.items()}
         return made
+
+    def _give_back(self, photo: Tensor, end: int, losses: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+        """What is found in photos of an end, and what its decoder makes of that (eq. 5.5)."""
+        found = self.networks[f"encoder-{end}"](photo)
+        back = self._draw(end, found, found["style"], photo.new_ones(len(photo), len(self.pair.properties)))
+        losses[f"x_{end}"] = LAMBDA_X * F.l1_loss(back, photo)
+        return found, back
 
     def _draw(self, end: int, found: dict[str, Tensor], style: Tensor, keep: Tensor) -> Tensor:
         indices = {"indices": found["indices"]} if "indices" in found else {}
@@ -179,9 +194,10 @@ class UDITTrainer(Trainer):
         losses = {}
         for end in (0, 1):
             for name in LAMBDA_GAN:
-                answers = self._answer(name, end, torch.cat([photos[end], made[end]]))
-                real, drawn = ([answer[half] for answer in answers] for half in (slice(self.batch), slice(self.batch, None)))
-                losses[f"{name}_critic_{end}"] = 0.5 * (least_squares(real, 1.0) + least_squares(drawn, 0.0))
+                # Photos of the other end are refused too: a critic that knows one from the other can teach it.
+                answers = self._answer(name, end, torch.cat([photos[end], made[end], photos[1 - end]]))
+                real, refused = ([answer[half] for answer in answers] for half in (slice(self.batch), slice(self.batch, None)))
+                losses[f"{name}_critic_{end}"] = 0.5 * (least_squares(real, 1.0) + least_squares(refused, 0.0))
         self.optimisers["critics"].zero_grad()
         self.fabric.backward(sum(losses.values()))
         self.optimisers["critics"].step()
@@ -276,6 +292,7 @@ class Semantics:
         photos = torch.cat([to_unit(images[:: max(1, len(images) // 32)][:32]) for images in sets])
         found = self.found(photos, photos.new_ones(len(photos), len(self.names), dtype=torch.bool))
         order = torch.arange(len(photos)).view(2, -1).T.flatten()
+        found["colours"] = _colours(photos)
         return {name: (maps[order] - maps[order.roll(1)]).abs().mean() for name, maps in found.items()}
 
     def found(self, images: Tensor, asked: Tensor) -> dict[str, Tensor]:
@@ -298,13 +315,15 @@ class Semantics:
     def apart(self, photo: Tensor, made: Tensor, keep: Tensor) -> dict[str, Tensor]:
         """L_U (eq. 5.3) of each property, each picture's times its keep (B, P).
 
-        Photo and picture are moved alike and half of them are grey, so that a picture has to keep what is seen by any eye.
+        Photo and picture are moved alike and half of them are grey, so that a picture has to keep what is seen by any eye. Who
+        somebody is has a colour as well, which MobileFaceNet hardly sees: the picture's, coarsely.
         """
+        colours = (_colours(made) - _colours(photo)).abs().mean((1, 2, 3)) / self.units["colours"]
+        losses = {"colours": (colours * keep[:, self.names.index("identity")]).mean()}
         asked = keep > 0
         photo, made = self._alike(photo, made)
         with torch.no_grad():
             wanted = self.found(photo, asked)
-        losses = {}
         for name, maps in self.found(made, asked).items():
             distance = (maps - wanted[name]).abs().mean((1, 2, 3)) / self.units[name]
             column = self.names.index(name)
@@ -319,6 +338,11 @@ class Semantics:
         both = similarity_crops(torch.cat([photo, made], 1), centre, side, 0.05 * uniform(count), size)[0]
         grey = uniform(count, 1, 1, 1) < 0
         return tuple(torch.where(grey, each.mean(1, keepdim=True).expand_as(each), each) for each in both.chunk(2, 1))
+
+
+def _colours(images: Tensor) -> Tensor:
+    """The coarse colours of pictures (B, 3, S, S): (B, 3, 8, 8)."""
+    return F.adaptive_avg_pool2d(images, COARSE)
 
 
 def _mixed(pack: Pack) -> Tensor:

