@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from studio.core.registry import register_model
 
 SLOPE = 0.2
+RANGE = 0.98  # of a photo's values, so that there is room for change at either end
 SMALLEST = 2  # px, the side of D's last map
 
 
@@ -32,8 +33,8 @@ class Norm(nn.Module):
         super().__init__()
         self.whole = whole
         self.scale, self.shift = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
-        self.to_scale = nn.Linear(conditions, channels, bias=False) if conditions and scale else None
-        self.to_shift = nn.Linear(conditions, channels, bias=False) if conditions and shift else None
+        self.to_scale = _said(conditions, channels) if conditions and scale else None
+        self.to_shift = _said(conditions, channels) if conditions and shift else None
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """``x`` (B, C, h, w), ``condition`` (B, conditions) -> (B, C, h, w)."""
@@ -62,6 +63,8 @@ class Generator(nn.Module):
     """E, M, the residual blocks T^c with CIN, the attention T^a, and what draws.
 
     Four pixels make one place before the first layer and after the last one: layers at the full side would take half of the time.
+    What is drawn is added to the photo, before the tanh that keeps a picture in its range: so a network need not learn to give the
+    photo back, only what is to change.
 
     Args:
         labels: domains, or attributes, K. latent: numbers Z in z.
@@ -91,6 +94,7 @@ class Generator(nn.Module):
         self.down_norms = nn.ModuleList(Norm(c, labels, whole=True) for c in widths)
         self.encode = nn.ModuleList(Block(most, conditions=labels) for _ in range(n_blocks))
         self.map = nn.Sequential(nn.Linear(latent, hidden), nn.ReLU())
+        nn.init.kaiming_normal_(self.map[0].weight)
         self.change = nn.ModuleList(Block(most, conditions=hidden, scale=scale, shift=shift) for _ in range(n_blocks))
         self.attend = nn.ModuleList(Block(most) for _ in range(n_blocks * attention))
         self.attention = nn.Conv2d(most, 1, 3, 1, 1, bias=False) if attention else None
@@ -98,6 +102,9 @@ class Generator(nn.Module):
         self.ups = nn.ModuleList(_conv3(2 * c, c) for c in reversed(widths[:-1]))
         self.up_norms = nn.ModuleList(Norm(c, whole=True) for c in reversed(widths[:-1]))
         self.to_rgb = nn.Conv2d(width, 12, 3, 1, 1)
+        with torch.no_grad():  # the four pixels of a place begin alike, else a lattice stays for long
+            self.to_rgb.weight.copy_(self.to_rgb.weight[::4].repeat_interleave(4, 0))
+            self.to_rgb.bias.zero_()
 
     def forward(self, image: Tensor, label: Tensor, latent: Tensor) -> dict[str, Tensor]:
         """Translates pictures.
@@ -115,10 +122,10 @@ class Generator(nn.Module):
         for block in self.change:
             changed = block(changed, code)
         if self.attention is None:
-            return {"image": self._draw(changed)}
+            return {"image": self._draw(changed, image)}
         where = self._attend(found)
         size = image.shape[-2:]
-        drawn = self._draw((1 - where) * found + where * changed)  # eq. 6.9
+        drawn = self._draw((1 - where) * found + where * changed, image)  # eq. 6.9
         return {"image": drawn, "attention": F.interpolate(where, size=size, mode="bilinear", align_corners=False)}
 
     def _encode(self, image: Tensor, label: Tensor) -> Tensor:
@@ -137,10 +144,11 @@ class Generator(nn.Module):
             x = block(x, found)
         return self.attention_norm(self.attention(x), found).sigmoid()
 
-    def _draw(self, x: Tensor) -> Tensor:
+    def _draw(self, x: Tensor, image: Tensor) -> Tensor:
         for conv, norm in zip(self.ups, self.up_norms, strict=True):
             x = F.relu(norm(conv(F.interpolate(x, scale_factor=2)), x))
-        return torch.tanh(F.pixel_shuffle(self.to_rgb(x), 2))
+        change = F.pixel_shuffle(self.to_rgb(x), 2)
+        return torch.tanh(torch.atanh(RANGE * image.float()) + change.float())
 
 
 class Discriminator(nn.Module):
@@ -156,6 +164,8 @@ class Discriminator(nn.Module):
         channels = [width * min(most, 2**k) for k in range(int(math.log2(resolution // SMALLEST)))]
         pairs = zip([3, *channels], channels, strict=False)
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairs)
+        for layer in self.layers:
+            nn.init.kaiming_normal_(layer.weight, SLOPE)  # else little of a picture is left after six layers
         self.fine = min(2, len(channels) - 1)  # the layer at an eighth of the side
         self.patches = nn.Conv2d(channels[self.fine], 1, 3, 1, 1)
         self.whole = nn.Conv2d(channels[-1], 1, 3, 1, 1)
@@ -171,6 +181,13 @@ class Discriminator(nn.Module):
             maps.append(x)
         answers = {"patches": self.patches(maps[self.fine]).flatten(1), "whole": self.whole(x).flatten(1)}
         return answers | {"labels": self.named(x.flatten(1)), "latent": self.code(x.flatten(1))}
+
+
+def _said(conditions: int, channels: int) -> nn.Linear:
+    """What conditions of variance 1 say has that variance too: what is hardly heard at first, F_rec never learns to hear."""
+    layer = nn.Linear(conditions, channels, bias=False)
+    nn.init.normal_(layer.weight, std=conditions**-0.5)
+    return layer
 
 
 def _conv3(inputs: int, outputs: int) -> nn.Conv2d:

@@ -36,9 +36,9 @@ ATTRIBUTES = (
 HAIR = ("Brown_Hair", "Blond_Hair")
 ALSO = 0.1  # of the other attributes turn round as well
 LATENT = 8
-LAMBDA_GAN, LAMBDA_CLASS, LAMBDA_LATENT, LAMBDA_REC = 1.0, 1.0, 1.0, 10.0
+LAMBDA_GAN, LAMBDA_CLASS, LAMBDA_LATENT, LAMBDA_REC = 1.0, 1.0, 10.0, 10.0
 LAMBDA_R1, R1_EVERY = 1.0, 16  # of D's gradients on photos (Mescheder et al. 2018), steps between
-RATES = {"generator": 4e-4, "critic": 4e-4}
+RATES = {"generator": 4e-4, "critic": 4e-4, "code": 4e-3}  # the last of F_rec's own layers
 POLICY = "translation"
 BATCH = 64  # that the averages translate at once
 CONFIGS = {64: {"width": 32}, 128: {"width": 48}}
@@ -236,9 +236,14 @@ class SDITTrainer(Trainer):
         }
         if settings.compile:
             self.networks["generator"].compile()
-        self.optimisers = {
-            name: torch.optim.Adam(self.networks[name].parameters(), rate, betas=(0.5, 0.99)) for name, rate in RATES.items()
+        # What is not heard is soon not said: F_rec has to learn what z does before it fades away.
+        code = list(self.networks["critic"].code.parameters())
+        rest = [parameter for name, parameter in self.networks["critic"].named_parameters() if not name.startswith("code")]
+        groups = {
+            "generator": self.networks["generator"].parameters(),
+            "critic": [{"params": rest}, {"params": code, "lr": RATES["code"]}],
         }
+        self.optimisers = {name: torch.optim.Adam(group, RATES[name], betas=(0.5, 0.99)) for name, group in groups.items()}
         self.ready("generator")
 
     def step(self) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from studio.core.registry import Card, build
-from studio.models.sdit import Discriminator, Generator, Norm
+from studio.models.sdit import RANGE, Discriminator, Generator, Norm
 
 SMALL = {"width": 4, "n_blocks": 1, "hidden": 8}
 
@@ -32,6 +32,24 @@ def test_a_picture_becomes_a_picture_and_a_map(resolution, n_downs):
     assert answer["image"].shape == image.shape and answer["image"].abs().max() <= 1
     assert answer["attention"].shape == (2, 1, resolution, resolution)
     assert 0 <= answer["attention"].min() < answer["attention"].max() <= 1
+
+
+def test_a_new_network_changes_a_photo_without_a_lattice(given):
+    image, label, latent = given
+    change = made(Generator(5, **SMALL), image, label, latent).atanh() - (RANGE * image).atanh()
+    assert 1e-3 < change.abs().mean() < 1
+    four = torch.nn.functional.pixel_unshuffle(change, 2).view(2, 3, 4, 8, 8)
+    assert torch.allclose(four, four[:, :, :1].expand_as(four), atol=1e-4)
+
+
+def test_black_and_white_can_change(given):
+    _, label, latent = given
+    generator = Generator(5, **SMALL).requires_grad_(False)
+    for value in (-1.0, 1.0):
+        image = torch.full((2, 3, 16, 16), value)
+        generator.to_rgb.bias.fill_(-5 * value)
+        drawn = made(generator, image, label, latent)
+        assert (drawn * value).max() < 0
 
 
 def test_label_and_latent_have_a_say(given):
