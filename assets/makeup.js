@@ -199,17 +199,24 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
 
   // ---------------------------------------------------------------- what is shown
 
+  // A look on this face: as it was asked for when all rested, as it was made, or as the very same look lies in another cell.
+  function pictureOf(cell) {
+    const asked = cell.setting !== setting() && sameFace(rested.name) && rested.cells[cell.key];
+    const twin = value.cells.find((other) => other.code === cell.code);
+    return asked || link((twin || cell).src);
+  }
+
   function cellNode(known, cell) {
     const node = known || make("figure", { className: "cell" }, make("button", { type: "button", className: "frame" }),
       make("figcaption", {}, make("span", { className: "cell-name" }), make("span", { className: "cell-words" })), make("button", { type: "button", className: "star" }));
     const [frame, caption, mark] = node.children;
     node.id = `cell-${cell.key}`;
-    const seen = cell.setting !== setting() && sameFace(rested.name) && rested.cells[cell.key];
-    setPicture(frame, seen || link(cell.src), cell.title);
+    const seen = pictureOf(cell);
+    setPicture(frame, seen, cell.title);
     const on = mixed() ? look.first === cell.key || look.second === cell.key : look === cell.key;
     node.classList.toggle("on", on);
-    node.classList.toggle("waiting", (value.busy && cell.run !== value.run && value.cells.includes(cell)) || !(seen || cell.src));
-    frame.disabled = !(seen || cell.src);
+    node.classList.toggle("waiting", (value.busy && cell.run !== value.run && value.cells.includes(cell)) || !seen);
+    frame.disabled = !seen;
     frame.ariaLabel = choosing ? `Mix with ${cell.title}` : cell.title;
     frame.ariaPressed = String(on);
     frame.onclick = () => choose(cell.key);
@@ -236,8 +243,9 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
 
   function showLarge() {
     const cell = mixed() ? null : cellOf(look);
-    const held = cell && (cell.src || "") && link(cell.src);
-    const src = (live.src && sameLook(live.name) ? live.src : held) || link(value.before);
+    const held = cell && (value.cells.some((other) => other.code === cell.code) ? pictureOf(cell) : sameFace(rested.name) && rested.cells[cell.key]);
+    const last = compared === link(value.before) && picture.src; // of a liked look there may be no picture on this face yet
+    const src = (live.src && sameLook(live.name) ? live.src : held) || last || link(value.before);
     if (compared !== link(value.before)) {
       const node = comparison({ title: "The look", src: { url: src }, before: value.before, beforeWords: "photo", animal: value.worn });
       holder.replaceChildren(node);
@@ -266,7 +274,7 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
     if (mixer.hidden) return;
     for (const [end, key] of [[firstEnd, look.first], [secondEnd, look.second]]) {
       const cell = cellOf(key) || {};
-      setPicture(end.firstChild, (sameFace(rested.name) && rested.cells[key]) || link(cell.src), cell.title);
+      setPicture(end.firstChild, cell.key ? pictureOf(cell) : "", cell.title);
       end.lastChild.textContent = end.title = end.ariaLabel = cell.title || "";
     }
     const percent = Math.round(100 * look.share);

@@ -295,7 +295,7 @@ def test_stop_keeps_what_is_there(visit):
     visitor = visit()
     page = visitor.page
     turn_to(visitor)
-    page.click(".more:has-text('More') > button")
+    page.click("#tab-makeup .more:not(.own-drop) > button")
     page.fill("#makeup-count input[type=number]", "12")
     with visitor.run("#makeup"):
         page.click("#makeup-make")

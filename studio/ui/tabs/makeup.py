@@ -358,7 +358,7 @@ class MakeupTab:
         held = room.settings.properties if request.properties is None else request.properties
         room.set_to(Settings(request.keep, request.amount, held, request.regions))
         room.given, index = request if request.styles else None, recipe.parameters.get("index")
-        room.chosen = f"look-{index}"
+        room.chosen = f"look-{index}" if type(index) is int and 0 <= index < MOST else ""
         room.value["lesson"] = "Press Make to make it again."
         more = {} if request.styles else {"count": request.looks, "seed": request.seed}
         yield self._values(desk, said, problem="", **self._widgets(request.pair, request.direction), **more)
@@ -514,11 +514,12 @@ class MakeupTab:
 
     @staticmethod
     def _given_looks(room: Dressing, request: MakeupRequest) -> tuple[MakeupRequest, dict[str, tuple[str, Style]]]:
-        """The looks of a restored recipe."""
+        """The looks of a restored recipe; a single one has the number that it had."""
         from studio.pipelines.looks import as_numbers, mix_styles
 
         if request.mix is None:
-            return request, {f"look-{n}": (f"Look {n + 1}", style) for n, style in enumerate(request.styles)}
+            first = index_of({"key": room.chosen}) if len(request.styles) == 1 else 0
+            return request, {f"look-{n}": (f"Look {n + 1}", style) for n, style in enumerate(request.styles, first)}
         first, second = (np.array(style, np.float32) for style in request.styles)
         return request, {"look-0": ("Mix", as_numbers(mix_styles(first, second, request.mix)))}
 

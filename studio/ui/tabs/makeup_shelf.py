@@ -9,12 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from studio.core.checkpoints import CheckpointError
 from studio.core.gallery import Filter, Gallery, GalleryError
 from studio.core.recipe import Recipe, RecipeError
 from studio.ui.parts import event_value, note
 from studio.ui.session import Backstage, Desk
 from studio.ui.strip import parcel, strip_value
-from studio.ui.tabs.makeup_canvas import GONE, LONGEST_NAME, MAX_BROUGHT, base_name, name_of, room_of, shelf_cell
+from studio.ui.tabs.makeup_canvas import (
+    GONE,
+    LONGEST_NAME,
+    MAX_BROUGHT,
+    PREVIEW_SIDE,
+    Dressing,
+    base_name,
+    name_of,
+    remember,
+    room_of,
+    shelf_cell,
+    shown_request,
+)
+from studio.ui.tabs.morph_canvas import inline_photo
 
 if TYPE_CHECKING:
     from studio.pipelines.looks import LookFile, Style
@@ -55,9 +69,25 @@ class Shelf:
         for key, file in room.brought.items():
             if (file.pair, file.end) == _end(room.way) and name_of(file.style) not in looks:
                 codes[key] = file.style
-                looks[name_of(file.style)] = shelf_cell(key, file.name, file.style, None)
+                looks[name_of(file.style)] = shelf_cell(key, file.name, file.style, self._picture(room, file))
         room.shelf, room.titles = codes, {cell["key"]: cell["title"] for cell in looks.values()}
         return {"looks": list(looks.values())}
+
+    def _picture(self, room: Dressing, file: LookFile) -> dict[str, str] | None:
+        """A look that came in as a file, on the face that is here; later the canvas asks for it."""
+        from studio.pipelines.makeup import picture_with
+
+        if room.found is None:
+            return None
+        known = (room.faces, "", name_of(file.style))
+        try:
+            picture = room.drawings.get(known) or inline_photo(
+                picture_with(self._backstage.engine(), room.found, shown_request(room, None), file.style), PREVIEW_SIDE
+            )
+        except (ValueError, CheckpointError, RuntimeError) as error:  # Make says what is wrong
+            log.warning("A look that came in could not be shown: %s", error)
+            return None
+        return {"url": remember(room, known, picture)}
 
     def dislike(self, desk: Desk, event: gr.EventData) -> tuple[Any, ...]:
         """Takes a look off the shelf; pictures that were kept stay in the gallery."""
@@ -107,13 +137,12 @@ class Shelf:
 
     @staticmethod
     def add(desk: Desk, file: LookFile) -> dict[str, Any]:
+        """Puts a look on the shelf; what to say of it."""
         from studio.pipelines.makeup import style_of
 
         room = room_of(desk)
         if len(room.brought) >= MAX_BROUGHT:
-            return note(
-                f"{file.name} was left out: {MAX_BROUGHT} looks from files fit on the shelf, so take one off first.", True
-            )
+            return note(f"{file.name} was left out: {MAX_BROUGHT} such looks fit on the shelf, so take one off first.", True)
         room.brought[f"file-{secrets.token_hex(4)}"] = file
         try:
             style_of(file, *room.way)
