@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from studio.core.checkpoints import default_store
 from studio.metrics.kid import kid
 from studio.models.cvaegan import Classifier, Encoder, Generator
 from studio.train.augment import cutout, diff_augment
@@ -48,6 +49,7 @@ INNER = 0.3  # of a rate, where a grown network has learnt before
 PHOTOS = 8  # that a person has in the models' parts, at least
 HIDDEN = 0.25  # share of photos that E sees with a hole
 GRAIN = 0.2  # of a pixel in [-1, 1]
+INFIXES = {"generator": "", "encoder": "encoder-", "classifier": "classifier-"}  # of what is shipped
 CRITICISE_EVERY = 2  # steps
 CLASSIFY_EVERY = 4  # steps, once C has learnt alone
 BASE = 64  # px that networks are trained at from the beginning; larger ones grow from them
@@ -392,14 +394,14 @@ class CVAEGANTrainer(Trainer):
         } | {f"means_{k}": Centres(*each.shape[1:]) for k, each in enumerate(maps)}
 
     def _grow(self) -> dict[str, list[str]]:
-        """Begins where the run of half the side ended, and names the parameters that it did not have.
+        """Begins where the networks of half the side ended, and names the parameters that those did not have.
 
         What nobody has told of a face, C tells that saw half of its side.
 
         Raises:
-            FileNotFoundError: there is no such run beside this one.
+            UnknownModel: there is neither a run of half the side beside this one, nor does the studio ship such networks.
         """
-        _, state = read_state(self.settings.out.parent / f"cvaegan-{self.domain}-{self.size // 2}")
+        smaller = self._smaller()
         chosen = evenly(len(self.data.images), 4 * BATCH)
         photos, labels = to_unit(self.data.images[chosen]).split(BATCH), self.data.labels[chosen].split(BATCH)
         encoder, generator = self.networks["encoder"], self.networks["generator"]
@@ -410,13 +412,24 @@ class CVAEGANTrainer(Trainer):
             "classifier": lambda: [self.networks["classifier"](each) for each in photos],
             "critic": lambda: [self.networks["critic"](each) for each in photos],
         }
-        averaged = {name: named(state, f"ema/{name}/") or named(state, f"network/{name}/") for name in looks}
-        fresh = {name: grow(self.networks[name], averaged[name], look) for name, look in looks.items()}
-        for name in ("coupling", "groups"):
-            self.networks[name].load_state_dict(named(state, f"network/{name}/"))
+        fresh = {name: grow(self.networks[name], smaller[name], look) for name, look in looks.items() if name in smaller}
+        for name in {"coupling", "groups"} & smaller.keys():
+            self.networks[name].load_state_dict(smaller[name])
         self._name_strangers()
         self.classified = self.warm_up = 0
         return fresh
+
+    def _smaller(self) -> dict[str, dict[str, Tensor]]:
+        """The networks of half the side by name: of the run that lies beside this one, else those three that are shipped."""
+        side = self.size // 2
+        run = self.settings.out.parent / f"cvaegan-{self.domain}-{side}"
+        if (run / "state.json").exists():
+            _, state = read_state(run)
+            names = ("encoder", "generator", "classifier", "critic", "coupling", "groups")
+            return {name: named(state, f"ema/{name}/") or named(state, f"network/{name}/") for name in names}
+        store = default_store()
+        cards = {name: store.registry.card(f"cvaegan-{infix}{self.domain}-{side}") for name, infix in INFIXES.items()}
+        return {name: {k: v.float() for k, v in store.load(card).items()} for name, card in cards.items()}
 
     @torch.no_grad()
     def _name_strangers(self) -> None:
@@ -662,15 +675,10 @@ class CVAEGANTrainer(Trainer):
         training = {"recipe": self.name, "images": self.images, "pictures": len(self.images_of)}
         sources = {"faces": ", ".join(PACKS[: 1 + (self.size <= BASE)]), "people": PACKS[0]}
         training["data"] = sources.get(self.domain, f"{self.domain}128")
-        parts = {
-            "generator": (self.name, "draw"),
-            "encoder": (f"cvaegan-encoder-{self.domain}-{self.size}", "describe"),
-            "classifier": (f"cvaegan-classifier-{self.domain}-{self.size}", "recognise"),
-        }
-        for name, (card_id, task) in parts.items():
+        for name, task in {"generator": "draw", "encoder": "describe", "classifier": "recognise"}.items():
             write_checkpoint(
                 self.settings.out / "export",
-                card_id=card_id,
+                card_id=f"cvaegan-{INFIXES[name]}{self.domain}-{self.size}",
                 family="cvaegan",
                 task=task,
                 **self.shipped(name),

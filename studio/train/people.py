@@ -19,12 +19,11 @@ from torch import Tensor, nn
 
 from studio.core.checkpoints import default_store
 from studio.core.registry import build
-from studio.train.cvaegan import DOMAINS, Attributes, CVAEGANTrainer
+from studio.train.cvaegan import DOMAINS, INFIXES, Attributes, CVAEGANTrainer
 from studio.train.data import to_unit
 from studio.train.loop import Settings, unwrap
 from studio.train.xgan import BATCH
 
-PARTS = {"generator": "", "encoder": "encoder-", "classifier": "classifier-"}
 LEAST = 0.1  # deviation of a code's numbers between photos of one person, at least: some say nothing, and would be blown up
 COMPONENTS, SHRINKAGE = 300, 0.1  # of the discriminant
 
@@ -42,7 +41,7 @@ class PeopleTrainer(CVAEGANTrainer):
     def build(self) -> dict[str, nn.Module]:
         """The three parts of faces, which know nobody yet."""
         store = default_store()
-        self.bases = {name: store.registry.card(f"cvaegan-{infix}faces-{self.size}") for name, infix in PARTS.items()}
+        self.bases = {name: store.registry.card(f"cvaegan-{infix}faces-{self.size}") for name, infix in INFIXES.items()}
         self.extent = replace(self.extent, latent=self.bases["generator"].config["latent"])
         people = {"people": len(self.conditions.names)}
         self.configs = {name: {k: v for k, v in card.config.items() if k != "part"} | people for name, card in self.bases.items()}

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from studio.core.registry import UnknownModel
 from studio.train import cvaegan
 from studio.train.cvaegan import (
     VARIANTS,
@@ -209,12 +210,13 @@ def test_a_variant_has_the_losses_it_is_left_with(make, name, losses):
 
 
 @pytest.mark.parametrize("domain", ["faces", "flowers"])
-def test_a_larger_network_grows_from_the_run_of_half_its_side(make, monkeypatch, domain):
+def test_a_larger_network_grows_from_the_run_of_half_its_side(make, monkeypatch, tmp_path, domain):
     monkeypatch.setattr(cvaegan, "BASE", 16)
     monkeypatch.setattr(cvaegan, "INNER", 0.0)
     extent = Extent("face", 6, {"width": 16, "most": 2}, {"width": 16, "most": 2})
     small = make(domain=domain, extent=extent)
-    with pytest.raises(FileNotFoundError, match="There is no run"):
+    monkeypatch.setattr(cvaegan, "default_store", lambda: store_of(tmp_path / "nothing"))
+    with pytest.raises(UnknownModel, match=f"cvaegan-{domain}-16"):
         make(domain=domain, size=32, extent=extent)
     go(small, 4)
     save(small)
@@ -229,6 +231,18 @@ def test_a_larger_network_grows_from_the_run_of_half_its_side(make, monkeypatch,
         learnt = {key for key in changed(parameters, large, name) if not key.startswith("down.norms") and ".norms." not in key}
         assert learnt and not any(key.endswith("answer.weight") or key.endswith("start.weight") for key in learnt)
         assert name not in fresh or fresh[name] in learnt
+
+
+def test_without_a_run_it_grows_from_what_is_shipped(make, monkeypatch, tmp_path):
+    monkeypatch.setattr(cvaegan, "BASE", 16)
+    extent = Extent("face", 6, {"width": 16, "most": 2}, {"width": 16, "most": 2})
+    small = make(extent=extent)
+    small.export({"kid_imagenet": 1})
+    store = store_of(tmp_path / "pretrained", small.settings.out / "export")
+    monkeypatch.setattr(cvaegan, "default_store", lambda: store)
+    large = make(size=32, extent=extent)
+    assert torch.allclose(large.ema["generator"].draw.start.weight, small.ema["generator"].draw.start.weight, atol=1e-3)
+    assert go(large, 1).keys() >= {"C", "GD", "D"}
 
 
 @pytest.mark.parametrize("domain", ["faces", "flowers"])

@@ -8,6 +8,7 @@ import torch
 from studio.core.registry import Registry
 from studio.models.cvaegan import PARTS
 from studio.train import cvaegan, people
+from studio.train.cvaegan import INFIXES
 from studio.train.data import to_unit
 from studio.train.export import ship, write_checkpoint
 from studio.train.loop import run
@@ -25,7 +26,7 @@ def trainer(tmp_path, precise, monkeypatch):
         monkeypatch.setattr(cvaegan, name, value)
     monkeypatch.setattr(people, "BATCH", 20)
     write_pack(tmp_path, "faces128", [{"file_name": f"{i}.png", "identity": str(i % 4)} for i in range(120)])
-    for part, infix in people.PARTS.items():
+    for part, infix in INFIXES.items():
         config = CONFIG | ({} if part == "classifier" else {"latent": 6})
         tensors = PARTS[part](**config).state_dict()
         fields = {"family": "cvaegan", "task": "t", "resolution": 16, "config": config | {"part": part}, "labels": NAMES}
@@ -62,7 +63,7 @@ def test_it_ends_after_a_step_and_ships_what_faces_lack(trainer):
     assert trainer.steps == 1 and measures["accuracy"] >= 0
     store = people.default_store()
     ship(trainer.settings.out / "export", store.registry)
-    for part, infix in people.PARTS.items():
+    for part, infix in INFIXES.items():
         card = Registry(store.registry.index).card(f"cvaegan-{infix}people-16")
         assert card.labels == ("person 1", "person 2", "person 3", "person 4") and card.domains == ("person",)
         assert card.frame == "head" and card.base["id"] == f"cvaegan-{infix}faces-16" and card.config["part"] == part
@@ -70,7 +71,7 @@ def test_it_ends_after_a_step_and_ships_what_faces_lack(trainer):
     photos = to_unit(trainer.held_out.images)
     codes, answers = trainer.found(photos)
     condition = answers.softmax(1)
-    generator, encoder, classifier = (shipped(store, f"cvaegan-{infix}people-16") for infix in people.PARTS.values())
+    generator, encoder, classifier = (shipped(store, f"cvaegan-{infix}people-16") for infix in INFIXES.values())
     assert torch.allclose(classifier(photos)["logits"], answers, atol=0.1)
     assert torch.allclose(encoder(photos, condition)["mean"], codes, atol=0.1)
     assert torch.allclose(generator(codes, condition), trainer.drawn(codes, condition), atol=0.05)
