@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from studio.core.faces import FRAME_SIZE, FRAMES, align
@@ -15,6 +14,7 @@ from studio.core.registry import Card, Registry
 from studio.metrics.class_score import ANIMAL_JUDGE, ask_judge
 from studio.metrics.identity import IDENTITY_JUDGE, embed_heads
 from studio.metrics.lpips import distance, feature_maps
+from studio.metrics.skin import mean_lab, typology_angle
 from studio.pipelines.manifold import identity_words, is_same_person
 from studio.pipelines.parts import SURE
 
@@ -122,19 +122,6 @@ def judge_face(engine: Engine, portrait: np.ndarray, skin: np.ndarray) -> Judged
         features=feature_maps(ask_judge(engine, to_float(head)[None])) if ANIMAL_JUDGE in here else None,
         skin=mean_lab(portrait, skin),
     )
-
-
-def mean_lab(rgb: np.ndarray, where: np.ndarray) -> np.ndarray | None:
-    """The mean CIELAB colour (3,) (D65; L* from 0 to 100) of ``rgb`` uint8 (H, W, 3) ``where`` bool (H, W); None if that is
-    nowhere."""
-    if not where.any():
-        return None
-    return cv2.cvtColor(rgb[where][None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0].mean(0, dtype=np.float64)
-
-
-def typology_angle(lab: np.ndarray) -> float:
-    """ITA = arctan((L* - 50) / b*) in degrees (Chardon et al. 1991): above 55 very light skin, below -30 dark."""
-    return float(np.degrees(np.arctan2(lab[0] - 50, lab[2])))
 
 
 def compare(before: Judged, after: Judged) -> Measures:

@@ -26,10 +26,10 @@ from studio.metrics.class_score import ask_judge
 from studio.metrics.identity import IDENTITY_JUDGE
 from studio.metrics.kid import kid
 from studio.metrics.lpips import distance, feature_maps
+from studio.metrics.skin import mean_lab, typology_angle
 from studio.models.munit import STYLE
-from studio.pipelines.judgement import DEMOGRAPHICS_JUDGE, mean_lab, typology_angle
 from studio.train.data import VALIDATION_PARTS, read_pack, to_unit
-from studio.train.judges import ETHNICITIES, MakeupJudge
+from studio.train.judges import ETHNICITIES, DemographicsJudge, MakeupJudge
 from studio.train.loop import Settings
 from studio.train.udit import PAIRS, VARIANTS, Row, read_end
 
@@ -305,8 +305,8 @@ def measure_groups(
 
 def _demographics(engine: Engine, images: np.ndarray) -> dict[str, np.ndarray]:
     """The judge's logits by label, (N,) each."""
-    labels = engine.registry.card(DEMOGRAPHICS_JUDGE).labels
-    return dict(zip(labels, ask_judge(engine, images, DEMOGRAPHICS_JUDGE)["logits"].T.astype(np.float64), strict=True))
+    labels = engine.registry.card(DemographicsJudge.name).labels
+    return dict(zip(labels, ask_judge(engine, images, DemographicsJudge.name)["logits"].T.astype(np.float64), strict=True))
 
 
 def _sure(engine: Engine, images: np.ndarray, man: bool | np.ndarray) -> np.ndarray:

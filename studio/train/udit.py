@@ -16,9 +16,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from studio.models.cyclegan import Discriminator
 from studio.models.munit import STYLE, Decoder, Encoder
-from studio.train.augment import diff_augment, similarity_crops
+from studio.train.augment import similarity_crops, translation
 from studio.train.critics import FeatureDiscriminator, imagenet_trunk
 from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, Pack, Sampler, read_pack, to_unit
 from studio.train.export import write_checkpoint
@@ -27,17 +26,20 @@ from studio.train.losses import least_squares
 from studio.train.semantics import SIZE as SEMANTIC_SIZE
 from studio.train.semantics import face_to_mobilefacenet, mobilefacenet, property_network
 
-LAMBDA_X, LAMBDA_C, LAMBDA_S = 3.0, 0.5, 2.0  # eq. 5.8
+LAMBDA_X, LAMBDA_C, LAMBDA_S = 3.0, 0.5, 8.0  # eq. 5.8
 LAMBDA_CYCLE = 2.0  # MUNIT's explicit cycle loss, which helps with small sets
-LAMBDA_GAN = {"patch": 2.0, "feature": 4.0}  # 1 in the paper, whose runs are a hundred times as long
-LAMBDA_U = {"identity": 4.0, "colours": 3.0, "gender": 4.0, "age": 1.0, "ethnicity": 2.0}
+LAMBDA_GAN = 6.0  # 1 in the paper, whose runs are a hundred times as long
+LAMBDA_U = {"identity": 2.0, "colours": 1.0, "gender": 3.0, "age": 0.5, "ethnicity": 2.0}
 COARSE = 8  # places a side of the colours that belong to who somebody is
 NOTHING, EVERYTHING = 0.35, 0.45  # of the pictures keep 0, keep 1; of the others each property has its own
 CONFIG = {"width": 32, "blocks": 2}
 VARIANTS = ("", "pi", "plain")  # UDIT, with pooling indices, and MUNIT without keep
-TRUNK = 6, 96  # pairs of the ImageNet trunk that the feature critics see through, and px
+TRUNK = 6, 64  # pairs of the ImageNet trunk that critics see through, and px
+# What critics look at: the face, the eyes with the brows, the mouth; left, top, right, bottom as shares of the face frame.
+VIEWS = (0.0, 0.0, 1.0, 1.0), (0.14, 0.15, 0.86, 0.45), (0.27, 0.57, 0.73, 0.92)
+JITTER = 0.04  # of the side that these views move by
 WARM_UP = 5_000  # pictures of each end that only come back; critics and extractors join after them
-RATES = 1e-3, 4e-4  # of the translators, then and afterwards
+RATES = 1e-3, 6e-4  # of the translators, then and afterwards
 WOMEN = 0.05  # of the bare faces (table 5.1)
 SHOWN = 10
 
@@ -113,12 +115,12 @@ class UDITTrainer(Trainer):
             self.networks |= {
                 f"encoder-{end}": Encoder(**self.configs["encoder"]),
                 f"decoder-{end}": Decoder(**self.configs["decoder"]),
+                f"critic-{end}": FeatureDiscriminator(self.trunk, len(VIEWS), TRUNK[1]),
             }
-            self.networks |= {f"patch-{end}": Discriminator(), f"feature-{end}": FeatureDiscriminator(self.trunk, 1, TRUNK[1])}
         # Two time scales (Heusel et al. 2017), as for CycleGAN.
         self.optimisers = {
             "translators": torch.optim.Adam(self._parameters("encoder", "decoder"), RATES[0], betas=(0.5, 0.999)),
-            "critics": torch.optim.Adam(self._parameters("patch", "feature"), 1.5e-3, betas=(0.5, 0.999)),
+            "critics": torch.optim.Adam(self._parameters("critic"), 1.5e-3, betas=(0.5, 0.999)),
         }
         self.ready(*(f"{part}-{end}" for part in ("encoder", "decoder") for end in (0, 1)))
 
@@ -160,9 +162,8 @@ class UDITTrainer(Trainer):
         losses |= {
             f"c_{end}": LAMBDA_C * F.l1_loss(found_again["content"].float(), found["content"].detach().float()),
             f"s_{end}": LAMBDA_S * F.l1_loss(found_again["style"].float(), style),
+            f"gan_{end}": LAMBDA_GAN * least_squares(self._answer(other, made), 1.0),
         }
-        for name, weight in LAMBDA_GAN.items():
-            losses[f"{name}_{end}"] = weight * least_squares(self._answer(name, other, made), 1.0)
         if self.steps % 2 != end:
             again = self._draw(end, found_again, found["style"], everything)
             losses[f"cycle_{end}"] = 2 * LAMBDA_CYCLE * F.l1_loss(again, photo)
@@ -193,18 +194,24 @@ class UDITTrainer(Trainer):
     def _train_critics(self, photos: list[Tensor], made: list[Tensor]) -> dict[str, Tensor]:
         losses = {}
         for end in (0, 1):
-            for name in LAMBDA_GAN:
-                # Photos of the other end are refused too: a critic that knows one from the other can teach it.
-                answers = self._answer(name, end, torch.cat([photos[end], made[end], photos[1 - end]]))
-                real, refused = ([answer[half] for answer in answers] for half in (slice(self.batch), slice(self.batch, None)))
-                losses[f"{name}_critic_{end}"] = 0.5 * (least_squares(real, 1.0) + least_squares(refused, 0.0))
+            # Photos of the other end are refused too: a critic that knows one from the other can teach it.
+            answers = self._answer(end, torch.cat([photos[end], made[end], photos[1 - end]]))
+            real, refused = ([answer[half] for answer in answers] for half in (slice(self.batch), slice(self.batch, None)))
+            losses[f"critic_{end}"] = 0.5 * (least_squares(real, 1.0) + least_squares(refused, 0.0))
         self.optimisers["critics"].zero_grad()
         self.fabric.backward(sum(losses.values()))
         self.optimisers["critics"].step()
         return losses
 
-    def _answer(self, name: str, end: int, images: Tensor) -> list[Tensor]:
-        return self.networks[f"{name}-{end}"](diff_augment(images, "translation"))
+    def _answer(self, end: int, images: Tensor) -> list[Tensor]:
+        """What an end's critic says of each view of images (B, 3, S, S): (B, views, N) at each of its scales."""
+        moved, side = translation(images, JITTER), images.shape[-1]
+        boxes = [[round(share * side) for share in view] for view in VIEWS]
+        views = [moved[:, :, top:bottom, left:right] for left, top, right, bottom in boxes]
+        small = [F.interpolate(view, size=(TRUNK[1], TRUNK[1]), mode="bilinear", align_corners=False) for view in views]
+        answers = self.networks[f"critic-{end}"](torch.cat(small).contiguous(memory_format=torch.channels_last))
+        own = torch.arange(len(VIEWS), device=self.device)
+        return [answer.unflatten(0, (len(VIEWS), len(images)))[own, :, own].transpose(0, 1) for answer in answers]
 
     # --- what comes of it -----------------------------------------------------------------------------------------------------
 

@@ -10,10 +10,9 @@ import torch
 from studio import cli
 from studio.core.checkpoints import CheckpointStore
 from studio.core.registry import Card, Registry
-from studio.pipelines.judgement import DEMOGRAPHICS_JUDGE
 from studio.train import evaluate_udit as module
 from studio.train.evaluate_udit import KEEPS, Figure, Figures, Inputs, evaluate_udit, find_translators, measure, read_inputs
-from studio.train.judges import ETHNICITIES
+from studio.train.judges import ETHNICITIES, DemographicsJudge
 from studio.train.loop import run
 from studio.train.udit import UDITTrainer
 from tests.train.small import go, settings, write_pack
@@ -26,7 +25,7 @@ def judge(name, labels=()):
 
 
 JUDGES = (
-    judge(DEMOGRAPHICS_JUDGE, ("male", "age", *ETHNICITIES)),
+    judge(DemographicsJudge.name, ("male", "age", *ETHNICITIES)),
     judge("judge-makeup", ("makeup",)),
     judge("judge-identity"),
     judge("judge-animal"),
@@ -44,7 +43,7 @@ class Engine:
 
     def run(self, card_id, image):
         red, green, blue = image.mean((2, 3)).T
-        if card_id == DEMOGRAPHICS_JUDGE:
+        if card_id == DemographicsJudge.name:
             return {"logits": np.stack([red, green, *5 * [red]], 1)}
         if card_id == "judge-makeup":
             return {"logits": blue[:, None]}

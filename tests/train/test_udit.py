@@ -11,7 +11,7 @@ from studio.train.udit import PAIRS, UDITTrainer, read_end
 from tests.train.small import Trunk, assert_resumes, card_in, changed, go, settings, shipped, snapshot, store_of, write_pack
 
 SIDE = 32
-NETWORKS = {f"{part}-{end}" for part in ("encoder", "decoder", "patch", "feature") for end in (0, 1)}
+NETWORKS = {f"{part}-{end}" for part in ("encoder", "decoder", "critic") for end in (0, 1)}
 
 
 def face(number, gender, makeup, glasses="-1", single="1"):
@@ -126,7 +126,7 @@ def test_first_photos_only_come_back(make, monkeypatch):
     before = {name: snapshot(trainer, name) for name in NETWORKS}
     assert go(trainer, 2).keys() == {"x_0", "x_1"}
     assert {name[:-2] for name in NETWORKS if changed(before[name], trainer, name)} == {"encoder", "decoder"}
-    assert "feature_critic_0" in go(trainer, 1)
+    assert "critic_0" in go(trainer, 1)
 
 
 def test_critics_leave_no_gradient_in_what_made_their_pictures(make):
