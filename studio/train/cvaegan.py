@@ -7,9 +7,6 @@ we leave the paper is in ``docs/cvaegan.md``: above all, what E found of a photo
 
 from __future__ import annotations
 
-import csv
-import io
-import zipfile
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -27,7 +24,7 @@ from studio.metrics.kid import kid
 from studio.models.cvaegan import Classifier, Encoder, Generator
 from studio.train.augment import cutout, diff_augment
 from studio.train.critics import imagenet_trunk
-from studio.train.data import HEAD, MODEL_PARTS, VALIDATION_PARTS, find_pack, read_pack, to_unit
+from studio.train.data import HEAD, MODEL_PARTS, VALIDATION_PARTS, read_names, read_pack, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.gan import PACKS, logistic, pooled, read_faces, renewed
 from studio.train.growing import grow
@@ -238,7 +235,7 @@ def read_named(domain: str, size: int, data: Path | None, parts: frozenset[int],
     """
     if domain == "faces":
         images, rows = read_faces(size, data, parts)
-        twins = _photos(PACKS[0], data)
+        twins = read_names(PACKS[0], data)
         kept = [i for i, row in enumerate(rows) if (strangers or row.get(FIRST_ATTRIBUTE)) and row["file_name"] not in twins]
         columns = list(rows[kept[0]])
         names = tuple(columns[columns.index(FIRST_ATTRIBUTE) :][:ATTRIBUTES])
@@ -261,12 +258,6 @@ def _people(size: int, data: Path | None, parts: frozenset[int]) -> Named:
     labels = torch.tensor([people.index(int(row["identity"])) for row in pack.rows])
     names = tuple(f"person {number}" for number in range(1, len(people) + 1))
     return Named(pack.images, F.one_hot(labels, len(names)).float(), Classes(names))
-
-
-def _photos(pack: str, data: Path | None) -> set[str]:
-    """What the other pack of faces would call the pictures of this one: photos that are in both count once."""
-    with zipfile.ZipFile(find_pack(pack, data)) as archive, archive.open("metadata.csv") as file:
-        return {Path(row["file_name"]).name for row in csv.DictReader(io.TextIOWrapper(file, "utf-8"))}
 
 
 # --- moving averages ------------------------------------------------------------------------------------------------------------

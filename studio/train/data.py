@@ -74,6 +74,11 @@ def read_rows(name: str, data_dir: Path | None = None) -> list[dict[str, str]]:
         return _rows(archive)
 
 
+def read_names(name: str, data_dir: Path | None = None) -> set[str]:
+    """What other packs would call the pictures of this one: photos that are in both count once."""
+    return {Path(row["file_name"]).name for row in read_rows(name, data_dir)}
+
+
 def _rows(archive: zipfile.ZipFile) -> list[dict[str, str]]:
     with archive.open("metadata.csv") as file:
         return list(csv.DictReader(io.TextIOWrapper(file, "utf-8")))

@@ -20,7 +20,7 @@ from studio.metrics.kid import kid
 from studio.models.sdit import Discriminator, Generator
 from studio.train.augment import diff_augment
 from studio.train.critics import imagenet_trunk
-from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, read_pack, read_rows, to_unit
+from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, read_names, read_pack, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.gan import PACKS, logistic, pooled
 from studio.train.judges import FIRST_ATTRIBUTE
@@ -195,7 +195,7 @@ def _read_faces(size: int, data: Path | None, parts: frozenset[int]) -> Labelled
     """Portraits; small ones of the softer pack as well, but for photos that are in both."""
     packs = [read_pack(PACKS[0], size, data, lambda row: bool(row.get(FIRST_ATTRIBUTE))).parts(parts)]
     if size <= 64:
-        twins = {Path(row["file_name"]).name for row in read_rows(PACKS[0], data)}
+        twins = read_names(PACKS[0], data)
         packs.append(read_pack(PACKS[1], size, data, lambda row: row["file_name"] not in twins).parts(parts))
     names = tuple(name for name in ATTRIBUTES if name in packs[0].rows[0])
     labels = [[float(row[name] == "1") for name in names] for pack in packs for row in pack.rows]
