@@ -326,10 +326,11 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
     }));
     const more = make("details", { open: unfolded }, make("summary", { textContent: "Figures" }), figures(rested.words),
       make("h3", { textContent: "As the data are" }), figures(rested.biased));
+    const recipe = (made(mixed() ? null : cellOf(look)) || value).recipe;
     more.addEventListener("toggle", () => { unfolded = more.open; });
     return [make("h3", { textContent: titleOf(look) }), list(rested.words),
       make("h3", { textContent: "As the data are" }), make("p", { className: "hint", textContent: "What the network that is as biased as its data makes of you" }), list(rested.biased),
-      more, value.study && studyNote(value.study), value.recipe && recipeDetails({ recipe: value.recipe })].filter(Boolean);
+      more, value.study && studyNote(value.study), recipe && recipeDetails({ recipe })].filter(Boolean);
   }
   tell(root, tale);
 

@@ -487,7 +487,7 @@ window.imaginarium = (() => {
 
   // The picture that a key means: the large one, else that of the canvas which has the focus or the pointer.
   function meantItem() {
-    const cell = document.activeElement.closest("figure.cell") || document.querySelector("figure.cell:hover");
+    const cell = document.activeElement.closest("figure.cell") || document.querySelector("figure.cell:hover") || inSight(".look-yours");
     const star = cell && cell.querySelector(".star");
     return currentItem() || (star && { star });
   }
@@ -911,7 +911,7 @@ window.imaginarium = (() => {
     ArrowRight: () => step(1),
     f: (event) => (event.shiftKey ? toggleFull()
       : shelf.choosing ? favourite(shelf.value.items.filter((item) => shelf.chosen.has(item.id))) : star(meantItem())),
-    d: () => take(currentItem()),
+    d: () => (currentItem() ? take(currentItem()) : press(".save-look")),
     z: (event) => edit(event.shiftKey ? "redo" : "undo"),
     Delete: remove,
     "?": showKeys,

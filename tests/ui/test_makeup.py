@@ -127,6 +127,19 @@ def test_make_keeps_each_look_at_the_photos_own_size_and_its_recipe_makes_the_sa
     np.testing.assert_array_equal(open_photo(gallery.png(again[1]["id"])).rgb, kept.rgb)
 
 
+def test_one_look_that_was_taken_away_comes_back_with_its_number(tab):
+    desk = opened(tab)
+    _, parcel = tab._answers.export(desk, event(what="picture", look="look-3", settings=said(keep=0.5)))
+    png = Path(parcel["file"]["path"]).read_bytes()
+    other = opened(tab)
+    list(tab.restore(other, Recipe.from_png(png)))
+    (cell,) = made(tab, other, keep=0.5)
+    assert cell["key"] == "look-3" and cell["title"] == "Look 4"
+    np.testing.assert_array_equal(open_photo(Path(cell["item"]["file"]["path"])).rgb, open_photo(png).rgb)
+    tab._anew(other)  # other looks are asked for
+    assert len(made(tab, other)) == 2
+
+
 def test_a_run_that_is_stopped_keeps_what_was_made(tab, backstage):
     desk = opened(tab)
     steps = tab._make(desk, said(), "makeup", "apply", 4, 1)

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 # The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
 
 LOOKS, MOST = 5, 12
+LONGEST_FILE = 20_000  # bytes of what may be a look's file
 WHO = "Choose a sample or drop a photo of a person first."
 
 
@@ -287,7 +288,7 @@ class MakeupTab:
     def _add_photos(self, desk: Desk, paths: list[str] | None) -> Iterator[tuple[Any, ...]]:
         """Adds what arrived; a picture made on this tab restores its settings instead, a look's file goes on the shelf."""
         files = [path for path in paths or [] if path.lower().endswith(".json")]
-        words = [self._shelf.open_text(desk, Path(path).read_text(errors="replace")) for path in files]
+        words = [self._shelf.open_text(desk, Path(path).read_bytes()[:LONGEST_FILE].decode(errors="replace")) for path in files]
         restored, refused = self._photos.open_files(desk, [path for path in paths or [] if path not in files])
         if restored is not None:
             for values in self.restore(desk, restored):
@@ -321,6 +322,7 @@ class MakeupTab:
         slot, table = sent_slot(sent), table_of(desk)
         table.slots, table.expected = [slot], ()
         self._refresh(desk)
+        room_of(desk).value["lesson"] = f"Press Make to give {slot.name} its looks."
         said = note(f"{slot.name} is the photo now: press Make.")
         yield self._values(desk, said, problem="")
         if trouble := self._photos.find_all(desk):
@@ -478,7 +480,7 @@ class MakeupTab:
             "busy": True,
             "done": 0,
             "total": 0,
-            "message": "Starting",
+            "message": "Looking at the face",
             "run": room.run,
             "lesson": LESSON,
             "sheet": False,
@@ -524,15 +526,13 @@ class MakeupTab:
         return request, {"look-0": ("Mix", as_numbers(mix_styles(first, second, request.mix)))}
 
     def _reference_style(self, desk: Desk, engine: Engine, request: MakeupRequest) -> Style:
-        """The look of the reference photo."""
+        """The look of the reference photo. Raises ``FaceError``."""
         from studio.pipelines.looks import as_numbers
-        from studio.pipelines.makeup import Look, make_up
+        from studio.pipelines.makeup import reference_style
 
-        room = room_of(desk)
-        (face,) = face_choices(room.reference, engine)
-        asked = replace(request, reference=room.reference.slots[0].photo(), reference_face=face)
-        with closing(make_up(engine, asked, room.found)) as steps:
-            return as_numbers(next(step for step in steps if isinstance(step, Look)).style)
+        table = reference_of(desk)
+        (face,) = face_choices(table, engine)
+        return as_numbers(reference_style(engine, replace(request, reference=table.slots[0].photo(), reference_face=face)))
 
     # -- keeping --------------------------------------------------------------------------------------------------------
 
