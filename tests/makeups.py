@@ -16,6 +16,7 @@ SIDE = 32
 KEEPS = {"makeup": ("identity", "gender", "age"), "age": ("identity", "gender", "ethnicity")}
 ENDS = {"bare": "makeup", "makeup": "makeup", "young": "age", "old": "age"}
 CLASSES = ("background", "skin", "nose", "eyes", "brows", "glasses", "ears", "mouth", "lips", "hair")
+PAINTED = tuple(CLASSES.index(name) for name in ("lips", "brows"))
 EYES = ((20.0, 24.0), (44.0, 24.0))  # of the face in ``photo_of``
 
 
@@ -40,7 +41,8 @@ def layout(side: int) -> np.ndarray:
     down, across = np.mgrid[:side, :side] * (128 / side)
     classes = np.full((side, side), CLASSES.index("skin"))
     classes[down < 12] = CLASSES.index("hair")
-    classes[(abs(down - 40) < 8) & ((abs(across - 40) < 12) | (abs(across - 88) < 12))] = CLASSES.index("eyes")
+    classes[(abs(down - 28) < 5) & ((abs(across - 40) < 12) | (abs(across - 88) < 12))] = CLASSES.index("brows")
+    classes[(abs(down - 42) < 6) & ((abs(across - 40) < 12) | (abs(across - 88) < 12))] = CLASSES.index("eyes")
     classes[(abs(down - 92) < 8) & (abs(across - 64) < 16)] = CLASSES.index("lips")
     classes[abs(across - 64) > 56] = CLASSES.index("background")
     return classes
@@ -48,7 +50,8 @@ def layout(side: int) -> np.ndarray:
 
 class MakeupEngine(FakeEngine):
     """The encoders give the picture as content; the decoders of "makeup" and "old" tint it by the style's first three numbers,
-    and the more firmly gender is kept, the less of the green. The judges see makeup in red, women in green and years in blue."""
+    lips and brows most, and the more firmly gender is kept, the less of the green. The judges see makeup in red, women in green
+    and years in blue."""
 
     def __init__(self, folder: Path, cards: list[Card] = (*MUNITS, PARSER, PEOPLE, BEAUTY, IDENTITY, JUDGE)):
         super().__init__(folder, list(cards))
@@ -85,7 +88,8 @@ class MakeupEngine(FakeEngine):
         assert (style.shape, keep.shape, indices.shape) == ((len(content), 8), (len(content), 3), (len(content), 1, SIDE, SIDE))
         strength = 0.2 if card.config["end"] in ("makeup", "old") else 0.0
         tint = np.tanh(style[:, :3]) * np.stack([keep[:, 0] * 0 + 1, 1 - keep[:, 1], keep[:, 0] * 0 + 1], 1)
-        return content + strength * tint[:, :, None, None].astype(np.float32)
+        where = np.where(np.isin(layout(SIDE), PAINTED), 2.0, 1.0)
+        return content + (strength * tint[:, :, None, None] * where).astype(np.float32)
 
 
 def photo_of(seed: int = 1, height: int = 64, width: int = 72) -> Photo:

@@ -498,7 +498,19 @@ def _drawn(
     keep = np.array([list(keep_of(networks, request).values())], np.float32)
     (plain,) = engine.run(networks.target.id, content=found.content, style=style[None], keep=keep, **found.extras)
     change = 127.5 * (plain - found.reconstruction).transpose(1, 2, 0)
+    if request.pair == "makeup":
+        change = change - np.float32(request.keep) * cast_of(change, found.classes)
     return plain, np.ascontiguousarray(change * region_mask(found.classes, request.pair, request.regions)[:, :, None])
+
+
+def cast_of(change: np.ndarray, classes: dict[str, np.ndarray]) -> np.ndarray:
+    """The mean of a change (R, R, 3) over the skin of the face, (3,): what it does to the skin as a whole.
+
+    Who is kept keeps the colour of their skin: makeup is what differs from place to place. Photos with makeup are brighter on the
+    whole than those without, and a network that learns from both lightens everybody.
+    """
+    weights = (classes["skin"] + classes["nose"])[:, :, None]
+    return (change * weights).sum((0, 1)) / max(float(weights.sum()), 1e-6)
 
 
 def _on_portrait(found: Found, change: np.ndarray) -> np.ndarray:
@@ -522,8 +534,8 @@ def parse(engine: Engine, face: np.ndarray, size: int) -> dict[str, np.ndarray]:
 def region_mask(classes: dict[str, np.ndarray], pair: str, regions: Sequence[str]) -> np.ndarray:
     """How much of a change is laid on where, float32 (R, R) in [0, 1].
 
-    Makeup goes on lips, around the eyes and on the skin, never on hair, teeth, clothes or what is behind. Age shows everywhere,
-    unless only some regions are meant.
+    Makeup goes on lips, around the eyes and on the skin, never on hair, teeth, eyeballs, clothes or what is behind. Age shows
+    everywhere, unless only some regions are meant.
     """
     side = len(classes["skin"])
     if pair == "age" and tuple(regions) == REGIONS:
@@ -532,7 +544,8 @@ def region_mask(classes: dict[str, np.ndarray], pair: str, regions: Sequence[str
     lips = _spread(classes["lips"] * _largest(classes["lips"] + classes["mouth"]), LIPS_REACH * side) * (1 - classes["mouth"])
     lids = np.maximum(_spread(classes["eyes"], LIDS_REACH * side), classes["brows"])
     eyes = lids * face * (1 - lips)
-    masks = {"lips": lips, "eyes": eyes, "skin": face * (1 - lips) * (1 - eyes)}
+    balls = cv2.erode(classes["eyes"], np.ones((3, 3), np.uint8))  # their rims are where lashes and liner are
+    masks = {"lips": lips, "eyes": eyes * (1 - balls), "skin": face * (1 - lips) * (1 - eyes)}
     return sum(masks[region] for region in regions).clip(0, 1)
 
 
