@@ -151,6 +151,22 @@ def test_a_run_that_is_stopped_keeps_what_was_made(tab, backstage):
     assert "Stopped after 1 of 4" in value["message"] and backstage.gallery(desk).count() == 1
 
 
+def test_who_sets_a_number_and_presses_make_at_once_gets_what_is_made(tab, backstage):
+    desk = opened(tab)
+    steps = tab._make(desk, said(), *WIDGETS)
+    next(steps)
+    run = room_of(desk).run
+    last(tab._find(desk, said(), *WIDGETS))  # the number's own event comes after Make's
+    assert room_of(desk).run == run
+    last(steps)
+    assert backstage.gallery(desk).count() == 2
+    steps = tab._make(desk, said(), *WIDGETS)
+    next(steps)
+    last(tab._find(desk, said(), "makeup", "apply", 3, 3))  # other looks are asked for
+    assert list(steps) == []
+    assert len(room_of(desk).value["cells"]) == 3 and not room_of(desk).value["busy"]
+
+
 def test_nobody_in_the_photo_and_no_photo_are_said_above_the_buttons(tab, tmp_path):
     path = tmp_path / "empty.png"
     path.write_bytes(to_png(np.full((64, 64, 3), 200, np.uint8)))

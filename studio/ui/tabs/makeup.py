@@ -396,10 +396,16 @@ class MakeupTab:
         self._refresh(desk)
         slots = table_of(desk).slots
         waits = not slots or (slots[0].choice is None and not slots[0].faces)
-        if waits or not self._pairs():
+        if waits or not self._pairs() or self._is_made(desk, given):
             yield desk, room_of(desk).value, gr.skip(), self._shelf.draw(desk), *(gr.skip(),) * 3
             return
         yield from self._guarded(desk, lambda engine: self._fill(desk, engine, sent, given, keeps=False))
+
+    @staticmethod
+    def _is_made(desk: Desk, given: Sequence[Any]) -> bool:
+        """Whether Make is at work on just these looks: whoever sets a number and presses Make at once asks for both."""
+        room, references = room_of(desk), reference_of(desk).slots
+        return room.value["busy"] and room.making == (given, [slot.id for slot in references])
 
     def _make(self, desk: Desk, sent: str, *given: Any) -> Iterator[tuple[Any, ...]]:
         """All looks on the whole photo, one after the other; each is kept."""
@@ -443,6 +449,7 @@ class MakeupTab:
         room, slot = room_of(desk), (table_of(desk).slots or [None])[0]
         request = self._request(desk, engine, sent, *given)
         key, run, setting = _key(slot, room.way), room.begin(), setting_of(sent)
+        room.making = (given, [one.id for one in room.reference.slots]) if keeps else None
         self._start_run(desk, slot)
         yield desk, room.value, gr.skip(), gr.skip(), "", *buttons(busy=True)
         if room.key != key:
@@ -452,6 +459,8 @@ class MakeupTab:
             room.key = key
             show_found(room, found, networks_of(engine, *room.way).study)
         request, looks = self._looks(desk, engine, request)
+        if room.run != run:  # others are asked for meanwhile
+            return
         start(room, looks)
         yield desk, room.value, gr.skip(), self._shelf.draw(desk), "", gr.skip(), gr.skip()
         keys = list(looks)

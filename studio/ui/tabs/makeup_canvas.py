@@ -91,9 +91,9 @@ class Dressing(Run):
     the pair and the direction. ``faces`` and ``deals`` count what was found and which looks there were, so that no answer is
     taken for that to another question. ``codes`` are the looks on the canvas by their cells' keys, ``shelf`` those that are
     liked, with their ``titles``. ``given`` has the looks of a recipe, which are there instead of drawn ones until others are
-    asked for; ``waits`` is a recipe whose photo is not here yet, ``chosen`` the cell that is large first. ``brought`` are the
-    files of looks that came in, ``drawings`` pictures of cells that need not be drawn again, ``reference`` has the photo whose
-    look is wanted.
+    asked for; ``waits`` is a recipe whose photo is not here yet, ``chosen`` the cell that is large first, ``making`` what Make
+    was asked for last. ``brought`` are the files of looks that came in, ``drawings`` pictures of cells that need not be drawn
+    again, ``reference`` has the photo whose look is wanted.
     """
 
     photo: str = ""
@@ -108,6 +108,7 @@ class Dressing(Run):
     given: MakeupRequest | None = None
     waits: Recipe | None = None
     chosen: str = ""
+    making: Any = None
     brought: dict[str, LookFile] = field(default_factory=dict)
     drawings: dict[Any, str] = field(default_factory=dict)
     result: MakeupResult | None = None
