@@ -8,6 +8,7 @@ shows it, at the networks' own resolution.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ NAMES = {("", 0.0): "MUNIT", ("", 1.0): "UDIT", ("pi", 0.0): "MUNIT+PI", ("pi", 
 CHEEKS = ((0.48, 0.66, 0.18, 0.38), (0.48, 0.66, 0.62, 0.82))  # top, bottom, left, right of the face frame: skin and no lips
 YEARS = 10.0  # that a face has to look older or younger by to count as asked
 CHUNK = 16
+COMPARED = 25  # photos of which looks are compared
 
 Report = Callable[[int, int, str], None]
 
@@ -134,19 +136,24 @@ class Translator:
 
     @torch.inference_mode()
     def __call__(self, photos: Tensor, end: int, styles: Tensor, keep: float) -> np.ndarray:
-        """Photos (N, 3, R, R) of an end with the change to the other one on them, in styles (N, 8): float32 like the photos."""
+        """Photos (N, 3, R, R), or one (1, 3, R, R), of an end with the change to the other one on them, in styles (N, 8): float32
+        (N, 3, R, R)."""
         made = []
-        for photo, style in zip(photos.split(CHUNK), styles.split(CHUNK), strict=True):
+        parts = styles.split(CHUNK)
+        for photo, style in zip(photos.split(CHUNK) if len(photos) > 1 else [photos] * len(parts), parts, strict=True):
             found = self.encoders[end](photo)
             own, everything = found.pop("style"), photo.new_ones(len(photo), len(self.pair.properties))
-            drawn = self.decoders[1 - end](style=style, keep=keep * everything, **found)
-            made.append((photo + drawn - self.decoders[end](style=own, keep=everything, **found)).clamp(-1, 1))
+            back = self.decoders[end](style=own, keep=everything, **found)
+            found = {name: maps.expand(len(style), -1, -1, -1) for name, maps in found.items()}
+            drawn = self.decoders[1 - end](style=style, keep=keep * everything.expand(len(style), -1), **found)
+            made.append((photo + drawn - back).clamp(-1, 1))
         return torch.cat(made).numpy()
 
 
 def find_translators(engine: Engine, pair: str, size: int, runs: Path) -> dict[str, Translator]:
     """By variant, as far as they are there: from the engine's store, else as their runs in the folder ``runs`` left them."""
-    registry, found = engine.registry, {}
+    registry = engine.registry
+    found: dict[str, Translator] = {}
     names = {variant: "-".join(filter(None, ("munit", variant))) for variant in VARIANTS}
     for variant, name in names.items():
         ids = {(part, end): f"{name}-{part}-{end}-{size}" for part in ("encoder", "decoder") for end in PAIRS[pair].ends}
@@ -163,8 +170,6 @@ def _shipped(engine: Engine, card: Card) -> nn.Module:
 
 
 def _exported(folder: Path, card_id: str) -> nn.Module:
-    import json
-
     card = Card.from_dict(json.loads((folder / f"{card_id}.json").read_text()))
     return _network(card, load_file(folder / card.file))
 
@@ -333,9 +338,9 @@ def _as_asked(engine: Engine, inputs: Inputs, before: np.ndarray, made: np.ndarr
 def _diversity(engine: Engine, translator: Translator, inputs: Inputs, keep: float, looks: int, draws: torch.Generator) -> float:
     """Table 5.4: the mean distance of looks of one photo that were drawn one after the other."""
     apart = []
-    for photo in inputs.photos.split(1):
+    for photo in inputs.photos[:COMPARED].split(1):
         styles = torch.randn(looks, STYLE, generator=draws)
-        maps = feature_maps(ask_judge(engine, translator(photo.expand(looks, -1, -1, -1), inputs.end, styles, keep)))
+        maps = feature_maps(ask_judge(engine, translator(photo, inputs.end, styles, keep)))
         apart.append(distance([each[:-1] for each in maps], [each[1:] for each in maps]).mean())
     return round(float(np.mean(apart)), 4)
 

@@ -29,7 +29,7 @@ from studio.train.semantics import face_to_mobilefacenet, mobilefacenet, propert
 LAMBDA_X, LAMBDA_C, LAMBDA_S = 3.0, 0.5, 8.0  # eq. 5.8
 LAMBDA_CYCLE = 2.0  # MUNIT's explicit cycle loss, which helps with small sets
 LAMBDA_GAN = 6.0  # 1 in the paper, whose runs are a hundred times as long
-LAMBDA_U = {"identity": 2.0, "colours": 1.0, "gender": 3.0, "age": 0.5, "ethnicity": 2.0}
+LAMBDA_U = {"identity": 0.4, "colours": 0.5, "gender": 0.8, "age": 0.1, "ethnicity": 0.5}
 COARSE = 8  # places a side of the colours that belong to who somebody is
 NOTHING, EVERYTHING = 0.35, 0.45  # of the pictures keep 0, keep 1; of the others each property has its own
 CONFIG = {"width": 32, "blocks": 2}

@@ -80,7 +80,7 @@ class Blend:
         self.made = plain(red, green, blue)
 
     def __call__(self, photos, end, styles, keep):
-        return self.made[:1].expand(len(photos), -1, -1, -1).numpy()
+        return self.made[:1].expand(len(styles), -1, -1, -1).numpy()
 
 
 def test_flips_are_of_the_persons_gender_and_confidence_is_lost(engine):
@@ -191,6 +191,14 @@ def test_what_is_shipped_goes_before_what_a_run_left(folder, tmp_path):
     ship(folder / "runs" / f"munit-makeup-{SIDE}" / "export", engine.registry)
     assert set(find_translators(engine, "makeup", SIDE, tmp_path / "no runs")) == {""}
     assert set(find_translators(engine, "makeup", SIDE, folder / "runs")) == {"", "pi"}
+
+
+def test_many_looks_of_one_photo_are_those_one_by_one(folder, engine):
+    translator = find_translators(engine, "makeup", SIDE, folder / "runs")["pi"]
+    photo, styles = torch.rand(1, 3, SIDE, SIDE), torch.randn(20, 8)
+    many = translator(photo, 0, styles, 0.5)
+    assert many.shape == (20, 3, SIDE, SIDE)
+    assert np.allclose(many, translator(photo.expand(20, -1, -1, -1), 0, styles, 0.5), atol=1e-5)
 
 
 def test_without_networks_it_says_which(engine, tmp_path):
