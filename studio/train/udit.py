@@ -29,7 +29,7 @@ from studio.train.semantics import face_to_mobilefacenet, mobilefacenet, propert
 LAMBDA_X, LAMBDA_C, LAMBDA_S = 3.0, 0.5, 8.0  # eq. 5.8
 LAMBDA_CYCLE = 2.0  # MUNIT's explicit cycle loss, which helps with small sets
 LAMBDA_GAN = 6.0  # 1 in the paper, whose runs are a hundred times as long
-LAMBDA_U = {"identity": 0.4, "colours": 0.5, "gender": 0.8, "age": 0.1, "ethnicity": 0.5}
+LAMBDA_U = {"identity": 0.7, "colours": 0.7, "gender": 1.5, "age": 0.2, "ethnicity": 1.0}
 COARSE = 8  # places a side of the colours that belong to who somebody is
 NOTHING, EVERYTHING = 0.35, 0.45  # of the pictures keep 0, keep 1; of the others each property has its own
 CONFIG = {"width": 32, "blocks": 2}
@@ -101,7 +101,7 @@ class UDITTrainer(Trainer):
         self.pair, self.size, self.variant = PAIRS[pair], size, variant
         self.name = "-".join(filter(None, ("munit", variant, pair, str(size))))
         self.batch = self.images_per_step = 32 if self.device.type == "cuda" else 2
-        self.ema_half_life = 1_500.0
+        self.ema_half_life = 300.0
         packs = [read_end(self.pair, end, size, settings, MODEL_PARTS) for end in (0, 1)]
         self.counts = [len(pack) for pack in packs]
         self.sampler = Sampler([pack.images.to(self.device) for pack in packs], self.generator)
