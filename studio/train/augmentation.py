@@ -26,8 +26,8 @@ SIZE = 32  # px
 WIDTHS = {"width": 24, "most": 4}
 WAYS = ("photos", "photos and drawn ones of the same people", "photos and drawn ones of new people")
 MIXED = 3  # people in a new one
-DRAWN = 40  # pictures of each person, who has 15 photos on average
-BATCH, STEPS, RATE = 32, 800, 1e-3
+DRAWN = 8  # pictures of each person, who has 15 photos on average
+BATCH, STEPS, RATE = 32, 300, 1e-3
 
 # What G draws for conditions (N, K), with latents from the generator: pictures (N, 3, R, R) in [-1, 1].
 Draw = Callable[[np.ndarray, np.random.Generator], np.ndarray]
