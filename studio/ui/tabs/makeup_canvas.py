@@ -37,7 +37,7 @@ KEPT_TITLES = {
     "identity": "Who you are, as a network for faces knows you",
     "gender": "What you are perceived as",
     "age": "How old you look",
-    "ethnicity": "Where your forebears may have come from",
+    "ethnicity": "Which ethnicity you are perceived as",
 }
 GONE = "That is not here any more: make it again."
 LONGEST_SENT, LONGEST_NAME = 1000, 60  # characters
