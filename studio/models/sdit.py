@@ -63,7 +63,7 @@ class Generator(nn.Module):
     """E, M, the residual blocks T^c with CIN, the attention T^a, and what draws.
 
     Four pixels make one place before the first layer and after the last one: layers at the full side would take half of the time.
-    What is drawn is added to the photo, before the tanh that keeps a picture in its range: so a network need not learn to give the
+    What is drawn is added to the photo, before the tanh that keeps a picture in its range: a network need not learn to give the
     photo back, only what is to change.
 
     Args:
