@@ -28,6 +28,7 @@ def recipes() -> dict[str, Maker]:
     from studio.train.kdegan import DIGIT_GANS
     from studio.train.kgan import K_GANS
     from studio.train.landmarks import LandmarkTrainer
+    from studio.train.parsing import ParsingTrainer
     from studio.train.people import PeopleTrainer
     from studio.train.sdit import DOMAINS as MANY
     from studio.train.sdit import SDITTrainer
@@ -40,6 +41,7 @@ def recipes() -> dict[str, Maker]:
 
     sized = {"began": BEGANTrainer, "stylegan": StyleGANTrainer}
     makers: dict[str, Maker] = {kind.name: kind for kind in (LandmarkTrainer, BankTrainer, PropertyTrainer)} | JUDGES | DIGIT_GANS
+    makers["parsing-128"] = ParsingTrainer
     makers["dcgan-64"] = DCGANTrainer
     makers |= {f"{name}-{size}": partial(kind, size=size) for name, kind in sized.items() for size in (64, 128)}
     makers |= {f"{name}-{animal}-64": partial(kind, animal=animal) for name, kind in K_GANS.items() for animal in ANIMALS}
