@@ -42,6 +42,7 @@ WARM_UP = 5_000  # pictures of each end that only come back; critics and extract
 RATES = 1e-3, 6e-4  # of the translators, then and afterwards
 WOMEN = 0.05  # of the bare faces (table 5.1)
 SHOWN = 10
+FEW = 100_000  # pictures of each end; a network that has seen fewer is a study
 
 Row = Mapping[str, str]
 
@@ -259,6 +260,7 @@ class UDITTrainer(Trainer):
 
     def export(self, measures: dict[str, Any]) -> None:
         """Two cards an end."""
+        few = f"it has seen {self.images:,} pictures only, a fraction of what such a network needs" if self.images < FEW else None
         for end, name in enumerate(self.pair.ends):
             for part, task in (("encoder", "encode"), ("decoder", "decode")):
                 write_checkpoint(
@@ -279,6 +281,7 @@ class UDITTrainer(Trainer):
                         "pictures": self.counts[end],
                         "data": self.pair.pack,
                     },
+                    study=few,
                 )
 
 
