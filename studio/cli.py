@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -87,6 +87,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     Console().print(table)
+
+
+def print_claims(claims: Mapping[str, Mapping[str, Any]]) -> None:
+    """What a paper says, and whether it holds here."""
+    rows = [(name.replace("_", " "), "holds" if claim["holds"] else "fails") for name, claim in claims.items()]
+    print_table("Claims", ("claim", ""), rows)
 
 
 @contextmanager
@@ -1182,8 +1188,7 @@ def _show_ian(data: dict[str, Any]) -> None:
     print_table(f"Table 1 in percent, on {', '.join(data['animals'])}", columns, rows)
     figures = [name for name in data["distances"][0] if name != "name"]
     print_table("Faces as a set", ("model", *figures), [[row["name"], *map(row.get, figures)] for row in data["distances"]])
-    claims = [(name.replace("_", " "), "holds" if claim["holds"] else "fails") for name, claim in data["claims"].items()]
-    print_table("Claims", ("claim", ""), claims)
+    print_claims(data["claims"])
 
 
 @evaluate.command("xgan")
@@ -1325,8 +1330,7 @@ def _show_cvaegan(data: dict[str, Any]) -> None:
     if data["sliders"]:
         rows = [(s["attribute"].replace("_", " "), *s["probability"], min(s["identity"])) for s in data["sliders"]]
         print_table(f"Attributes of {data['photos']} faces", ("attribute", *map(str, data["values"]), "least identity"), rows)
-    claims = [(name.replace("_", " "), "holds" if claim["holds"] else "fails") for name, claim in data["claims"].items()]
-    print_table("Claims", ("claim", ""), claims)
+    print_claims(data["claims"])
 
 
 @evaluate.command("sdit")
@@ -1376,8 +1380,7 @@ def _show_sdit(data: dict[str, Any]) -> None:
     for part, ways in data["networks"].items():
         rows = [(way["way"], way["networks"], f"{way['parameters'] / 1e6:.1f} million") for way in ways]
         print_table(f"Networks for {part}", ("way", "networks", "parameters"), rows)
-    claims = [(name.replace("_", " "), "holds" if claim["holds"] else "fails") for name, claim in data["claims"].items()]
-    print_table("Claims", ("claim", ""), claims)
+    print_claims(data["claims"])
 
 
 @evaluate.command("udit")
@@ -1413,8 +1416,7 @@ def _show_udit(data: dict[str, Any]) -> None:
         print_table(title, ("photos", "network", "keep", *(column.replace("_", " ") for column in columns)), rows)
     columns = "group", "keep", "photos", "flips", "flips_of_photos", "id_distance", "skin_delta_e", "ita_shift"
     print_table("Groups", [c.replace("_", " ") for c in columns], [[row[c] for c in columns] for row in data["groups"]])
-    claims = [(name, "holds" if claim["holds"] else "fails") for name, claim in data["claims"].items()]
-    print_table("Claims", ("claim", ""), claims)
+    print_claims(data["claims"])
 
 
 @evaluate.command("reversal")
@@ -1487,8 +1489,7 @@ def _show_kdegan(data: dict[str, Any]) -> None:
     print_table("Inception score over training", ("steps", *names), rows)
     table = [(name, scores["restricted"], scores["after"], scores["full"]) for name, scores in data["recovery"].items()]
     print_table("Recovery of modes", ("", "restricted", "full after restriction", "full"), table)
-    claims = [(name.replace("_", " "), "holds" if claim["holds"] else "fails") for name, claim in data["claims"].items()]
-    print_table("Claims", ("claim", ""), claims)
+    print_claims(data["claims"])
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
