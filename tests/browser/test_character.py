@@ -10,7 +10,7 @@ from PIL import Image
 from studio.core.recipe import Recipe
 from tests.browser.conftest import DESKTOP, PHONE, answer
 
-RESULTS = "figure.cell:not(.source-cell)"
+RESULTS = "#tab-character figure.cell:not(.source-cell)"
 
 
 def names_of(files) -> set[str]:
