@@ -130,5 +130,7 @@ def test_a_run_goes_on_and_leaves_its_average(make, monkeypatch):
     monkeypatch.setattr(PropertyNetwork.__init__, "__defaults__", (4, semantics.REDUCED))
     network = property_network(trainer.settings.out.parent)
     face = torch.rand(2, 3, 64, 64)
-    assert torch.equal(network.maps(face, ("gender",))["gender"], trainer.ema["properties"].maps(face, ("gender",))["gender"])
+    wanted = trainer.ema["properties"].maps(face, ("gender",))["gender"]
+    # Close, not equal: how threads share the work decides the last bit.
+    torch.testing.assert_close(network.maps(face, ("gender",))["gender"], wanted)
     assert network.maps(face, ("age", "ethnicity"))["age"].shape == (2, semantics.REDUCED, 8, 8)
