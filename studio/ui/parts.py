@@ -6,13 +6,14 @@ import html
 import io
 import json
 import re
+import secrets
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio.processing_utils import save_bytes_to_cache
+from gradio.processing_utils import hash_bytes
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -56,8 +57,14 @@ def action_row(name: str) -> tuple[gr.HTML, gr.Button, gr.Button]:
 def served(data: bytes, name: str) -> dict[str, Any]:
     """A file the visitor's browser may fetch, under an address that nobody else can guess."""
     name = re.sub(r"[^\w. -]+", "_", name).strip(". ") or "picture"
-    path = save_bytes_to_cache(data, name, get_upload_folder())
-    return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
+    path = Path(get_upload_folder()) / hash_bytes(data) / name  # the hash is seeded with a secret
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():  # gradio would write it again, and cut it under whoever is just reading it
+        whole = path.with_name(f"{secrets.token_hex(4)}.part")
+        whole.write_bytes(data)
+        whole.replace(path)
+    path = path.resolve()
+    return {"path": str(path), "orig_name": name, "meta": {"_type": "gradio.FileData"}}
 
 
 def preview(rgb: np.ndarray, longest: int) -> bytes:

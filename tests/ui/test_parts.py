@@ -18,6 +18,14 @@ def test_a_served_file_keeps_inside_the_cache(name, tmp_path):
     assert not set(file["orig_name"]) & set("/\\<>")
 
 
+def test_a_file_that_is_served_again_is_not_written_again_under_its_reader():
+    first = Path(served(b"data", "a.png")["path"])
+    before = first.stat()
+    assert Path(served(b"data", "a.png")["path"]) == first
+    assert (first.stat().st_ino, first.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert [path.name for path in first.parent.iterdir()] == ["a.png"]
+
+
 def test_an_event_without_its_value_is_none():
     assert event_value(gr.EventData(None, None), "photo") is None
     assert event_value(gr.EventData(None, {"photo": 3}), "photo") == 3
