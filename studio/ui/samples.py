@@ -29,3 +29,20 @@ def dreamt_samples(engine: Engine, generator: str) -> list[Sample]:
         recipe = candidate.recipe.model_copy(update={"created": datetime(2026, 1, 1, tzinfo=UTC)})
         samples.append(Sample(f"dream-{number}.png", f"Nobody {number}", to_png(candidate.image, recipe), recipe))
     return samples
+
+
+class Samples:
+    """What a tab offers to begin with: at once the astronaut, and faces that never were when a generator stands."""
+
+    def __init__(self) -> None:
+        self._all: tuple[Sample, ...] = (ASTRONAUT,)
+
+    def __call__(self) -> tuple[Sample, ...]:
+        return self._all
+
+    def warm_up(self, engine: Engine) -> None:
+        """Dreams up the faces, once; the caller sees to it that no two do."""
+        from studio.pipelines.manifold import list_generators
+
+        if len(self._all) == 1 and (generators := list_generators(engine.registry)):
+            self._all = (ASTRONAUT, *dreamt_samples(engine, generators[0]))

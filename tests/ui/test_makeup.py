@@ -17,7 +17,7 @@ from studio.ui.delivery import Parcel
 from studio.ui.session import Backstage, Desk
 from studio.ui.shell import build_page
 from studio.ui.tabs.makeup import MakeupTab
-from studio.ui.tabs.makeup_canvas import NO_NETWORKS, Settings, base_name, room_of, table_of
+from studio.ui.tabs.makeup_canvas import NO_NETWORKS, Settings, room_of, table_of
 from tests.ui.painted import KEEPS, add_makeup
 from tests.ui.stand_ins import event, last, stand_in_backstage, stand_in_store, warmed
 
@@ -288,7 +288,3 @@ def test_what_is_gone_cannot_be_taken_away(tab):
     for what in ({"what": "sheet"}, {"what": "picture", "look": "nobody"}, {"what": "look"}, {}):
         _, parcel = tab._answers.export(desk, event(settings=said(), **what))
         assert parcel["note"]["error"]
-
-
-def test_a_look_has_a_name_of_its_own():
-    assert base_name("Look 2 on astronaut") == "Look 2" and base_name("Party") == "Party"

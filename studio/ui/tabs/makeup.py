@@ -19,24 +19,22 @@ from studio.core.images import Photo
 from studio.core.recipe import Recipe
 from studio.ui.delivery import Offer, Parcel, missing_networks
 from studio.ui.parts import action_row, buttons, capital, drawn, event_value, note, pretty, problem_text, progress
-from studio.ui.samples import ASTRONAUT, dreamt_samples
+from studio.ui.samples import Samples
 from studio.ui.session import Backstage, Desk, Slot, Table
-from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, sent_slot, then
+from studio.ui.shelf import GONE, LONGEST_FILE, LONGEST_NAME, base_name
+from studio.ui.source import PhotoSource, eyes_of, face_choices, sent_slot, then
 from studio.ui.strip import QUIET, parcel, strip_value
 from studio.ui.tabs import makeup_canvas
 from studio.ui.tabs.makeup_answers import Answers
 from studio.ui.tabs.makeup_canvas import (
     DIRECTIONS,
-    GONE,
     KEPT_TITLES,
     LESSON,
-    LONGEST_NAME,
     NO_NETWORKS,
     REGION_TITLES,
     WORN,
     Dressing,
     Settings,
-    base_name,
     chips,
     index_of,
     keep_look,
@@ -65,7 +63,6 @@ if TYPE_CHECKING:
 # The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
 
 LOOKS, MOST = 5, 12
-LONGEST_FILE = 20_000  # bytes of what may be a look's file
 WHO = "Choose a sample or drop a photo of a person first."
 
 
@@ -91,10 +88,10 @@ class MakeupTab:
 
     def __init__(self, backstage: Backstage):
         self._backstage = backstage
-        self._samples: tuple[Sample, ...] = (ASTRONAUT,)
-        self._photos = PhotoSource(backstage, table_of, lambda: self._samples, 1, restores=self._is_mine)
+        self._samples = Samples()
+        self._photos = PhotoSource(backstage, table_of, self._samples, 1, restores=self._is_mine)
         self._references = PhotoSource(
-            backstage, reference_of, lambda: self._samples, 1, restores=lambda recipe: False, title="Drop a photo with a look"
+            backstage, reference_of, self._samples, 1, restores=lambda recipe: False, title="Drop a photo with a look"
         )
         self._answers, self._shelf = Answers(backstage), Shelf(backstage)
         self._first_visit: tuple[Slot, MakeupResult] | None = None
@@ -198,13 +195,11 @@ class MakeupTab:
     def warm_up(self, engine: Engine) -> None:
         """Dreams up sample faces and makes one up, once for all visitors."""
         from studio.pipelines.makeup import MakeupRequest, make_up
-        from studio.pipelines.manifold import list_generators
 
         with self._warming:
-            if len(self._samples) == 1 and (generators := list_generators(engine.registry)):
-                self._samples = (ASTRONAUT, *dreamt_samples(engine, generators[0]))
+            self._samples.warm_up(engine)
             if self._first_visit is None and (there := self._pairs()):
-                slot = self._samples[0].slot()
+                slot = self._samples()[0].slot()
                 (face,) = face_choices(Table([slot]), engine)
                 *_, result = make_up(engine, MakeupRequest(slot.photo(), there[0], face=face, full_size=False))
                 self._first_visit = slot, result

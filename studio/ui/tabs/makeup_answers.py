@@ -15,16 +15,13 @@ from studio.core.images import to_png
 from studio.core.recipe import RecipeError, without_recipe
 from studio.ui.parts import event_value, note
 from studio.ui.session import Backstage, Desk
+from studio.ui.shelf import GONE, LONGEST_NAME, base_name, name_of
 from studio.ui.strip import download, parcel
 from studio.ui.tabs.makeup_canvas import (
-    GONE,
-    LONGEST_NAME,
     LONGEST_SENT,
     PREVIEW_SIDE,
     Dressing,
-    base_name,
     index_of,
-    name_of,
     remember,
     room_of,
     sentences,
@@ -96,7 +93,7 @@ class Answers:
         from studio.pipelines.makeup import picture_with
 
         room, setting, pictures = room_of(desk), setting_of(sent), {}
-        for key, style in {**room.codes, **room.shelf}.items():
+        for key, style in {**room.codes, **room.liked.codes}.items():
             cell = room.cell(key)
             if cell and cell["setting"] == setting:
                 continue

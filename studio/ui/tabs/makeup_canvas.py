@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,12 +13,13 @@ import numpy as np
 from studio.core.recipe import Recipe
 from studio.ui.parts import capital, pretty, served
 from studio.ui.session import Desk, Slot, Table
+from studio.ui.shelf import Liked, base_name, name_of
 from studio.ui.tabs.morph_canvas import EMPTY, Run, shown, told
 
 if TYPE_CHECKING:
     from studio.core.gallery import Item
     from studio.pipelines.judgement import Measures
-    from studio.pipelines.looks import LookFile, Style
+    from studio.pipelines.looks import Style
     from studio.pipelines.makeup import Found, Look, MakeupRequest, MakeupResult
 
 LESSON = (
@@ -39,11 +39,10 @@ KEPT_TITLES = {
     "age": "How old you look",
     "ethnicity": "Which ethnicity you are perceived as",
 }
-GONE = "That is not here any more: make it again."
-LONGEST_SENT, LONGEST_NAME = 1000, 60  # characters
+LONGEST_SENT = 1000  # characters
 READINGS = {"makeup": "Makeup", "gender": "Perceived gender", "identity": "Who it is", "age": "Age", "skin": "Skin tone"}
 PREVIEW_SIDE = 240  # px of a look as its cell shows it
-MAX_AMOUNT, MAX_BROUGHT, REMEMBERED = 1.5, 24, 256  # the latter pictures of cells that are not drawn again
+MAX_AMOUNT, REMEMBERED = 1.5, 256  # the latter pictures of cells that are not drawn again
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,10 @@ class Dressing(Run):
 
     ``photo`` is the id of the one on the canvas, ``found`` what the networks know of it and ``key`` what decided that; ``way`` is
     the pair and the direction. ``faces`` and ``deals`` count what was found and which looks there were, so that no answer is
-    taken for that to another question. ``codes`` are the looks on the canvas by their cells' keys, ``shelf`` those that are
-    liked, with their ``titles``. ``given`` has the looks of a recipe, which are there instead of drawn ones until others are
-    asked for; ``waits`` is a recipe whose photo is not here yet, ``chosen`` the cell that is large first, ``making`` what Make
-    was asked for last. ``brought`` are the files of looks that came in, ``drawings`` pictures of cells that need not be drawn
-    again, ``reference`` has the photo whose look is wanted.
+    taken for that to another question. ``codes`` are the looks on the canvas by their cells' keys, ``liked`` those on the shelf.
+    ``given`` has the looks of a recipe, which are there instead of drawn ones until others are asked for; ``waits`` is a recipe
+    whose photo is not here yet, ``chosen`` the cell that is large first, ``making`` what Make was asked for last. ``drawings``
+    are pictures of cells that need not be drawn again, ``reference`` has the photo whose look is wanted.
     """
 
     photo: str = ""
@@ -103,13 +101,11 @@ class Dressing(Run):
     deals: int = 0
     way: tuple[str, str] = ("", "")
     codes: dict[str, Style] = field(default_factory=dict)
-    shelf: dict[str, Style] = field(default_factory=dict)
-    titles: dict[str, str] = field(default_factory=dict)
+    liked: Liked = field(default_factory=Liked)
     given: MakeupRequest | None = None
     waits: Recipe | None = None
     chosen: str = ""
     making: Any = None
-    brought: dict[str, LookFile] = field(default_factory=dict)
     drawings: dict[Any, str] = field(default_factory=dict)
     result: MakeupResult | None = None
     reference: Table = field(default_factory=Table)
@@ -147,7 +143,7 @@ class Dressing(Run):
         if isinstance(look, dict):
             return " and ".join(base_name(self.title(look.get(end))) for end in ("first", "second"))
         cell = self.cell(look)
-        return cell["title"] if cell else self.titles.get(str(look), "Look")
+        return cell["title"] if cell else self.liked.titles.get(str(look), "Look")
 
     def code(self, look: Any) -> Style:
         """The code of a look that the browser names, or of a mix of two. Raises ``LookupError``."""
@@ -159,7 +155,7 @@ class Dressing(Run):
                 raise LookupError("share")
             first, second = (np.array(self.code(str(look.get(end))), np.float32) for end in ("first", "second"))
             return as_numbers(mix_styles(first, second, float(share)))
-        known = {**self.shelf, **self.codes}
+        known = {**self.liked.codes, **self.codes}
         return known[look if isinstance(look, str) else ""]
 
     def cell(self, look: Any) -> dict[str, Any] | None:
@@ -219,16 +215,6 @@ def index_of(cell: Mapping[str, Any] | None) -> int:
 
 
 # -- names ----------------------------------------------------------------------------------------------------------------
-
-
-def name_of(style: Style) -> str:
-    """What tells looks apart: equal codes are one look."""
-    return ",".join(f"{number:.4f}" for number in style)
-
-
-def base_name(title: str) -> str:
-    """A look's own name, without whom it was on."""
-    return re.sub(r" on [^,]+$", "", title)
 
 
 def title_on(title: str, slot: Slot) -> str:

@@ -18,9 +18,9 @@ from studio.core.images import Photo
 from studio.core.recipe import Recipe
 from studio.ui.delivery import Offer, Parcel
 from studio.ui.parts import note
-from studio.ui.samples import ASTRONAUT, dreamt_samples
+from studio.ui.samples import Samples
 from studio.ui.session import Backstage, Desk
-from studio.ui.source import Sample, head_of, sent_slot
+from studio.ui.source import head_of, sent_slot
 from studio.ui.strip import QUIET
 from studio.ui.tabs import attributes_canvas, between_canvas, classes, inpaint_canvas
 from studio.ui.tabs.attributes import Attributes
@@ -54,11 +54,8 @@ class MorphTab:
 
     def __init__(self, backstage: Backstage):
         self._backstage = backstage
-        self._samples: tuple[Sample, ...] = (ASTRONAUT,)
+        self._samples = samples = Samples()
         self._warming = threading.Lock()
-
-        def samples() -> tuple[Sample, ...]:
-            return self._samples
 
         def restores(recipe: Recipe) -> bool:
             return recipe.tab == self.id
@@ -128,12 +125,9 @@ class MorphTab:
 
     def warm_up(self, engine: Engine) -> None:
         """Dreams up sample faces and changes one, once for all visitors."""
-        from studio.pipelines.manifold import list_generators
-
         with self._warming:
-            if len(self._samples) == 1 and (generators := list_generators(engine.registry)):
-                self._samples = (ASTRONAUT, *dreamt_samples(engine, generators[0]))
-            self._attributes.warm_up(engine, self._samples[0])
+            self._samples.warm_up(engine)
+            self._attributes.warm_up(engine, self._samples()[0])
 
     def open(self, desk: Desk) -> Iterator[tuple[Any, ...]]:
         """What a visitor sees first."""
