@@ -43,6 +43,7 @@ MIN_NEIGHBOURS = 1  # of a cascade's hits; low, because the network sorts them o
 MAX_CANDIDATES = 48
 MAYBE_LOGIT = 0.0  # of a first, rough look: worth a second one
 FACE_LOGIT = 2.0  # of the second look; keeps 98 % of the faces in photos as uploaded, 4 % of animals (benchmarks/faces.py)
+WHOLE = "whole"  # the frame of a crop that is all of a picture
 BAND = 128  # rows of a photo that are changed at once: more would not fit a core's cache
 MAX_SUPERSAMPLED = 4096  # px, side of the largest picture that is averaged down to a crop
 
@@ -69,7 +70,8 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """``image`` uint8 (S, S, 3); ``matrix`` float64 (2, 3) takes photo px to crop px; ``frame`` is its name, or "centre"."""
+    """``image`` uint8 (S, S, 3); ``matrix`` float64 (2, 3) takes photo px to crop px; ``frame`` is its name, "centre"
+    or "whole"."""
 
     image: np.ndarray
     matrix: np.ndarray
@@ -154,6 +156,14 @@ def align_centre(rgb: np.ndarray, size: int) -> Crop:
     """The largest square in the middle of ``rgb`` uint8 (H, W, 3), at ``size`` px: for photos without a face."""
     height, width = rgb.shape[:2]
     return align_square(rgb, width / 2, height / 2, min(height, width), size)
+
+
+def align_whole(rgb: np.ndarray, size: int) -> Crop:
+    """All of ``rgb`` uint8 (H, W, 3) in a square of ``size`` px, mirrored beyond its shorter sides. What is laid on there reaches
+    the picture's borders."""
+    height, width = rgb.shape[:2]
+    matrix = _Square(width / 2, height / 2, max(height, width)).matrix(size)
+    return Crop(_warp(rgb, matrix, size), matrix, WHOLE)
 
 
 def align_square(rgb: np.ndarray, x: float, y: float, side: float, size: int) -> Crop:
@@ -247,6 +257,8 @@ def over_photo(image: np.ndarray, crop: Crop, region: tuple[int, int, int, int])
 
 def _fading(crop: Crop, region: tuple[int, int, int, int]) -> np.ndarray:
     """How much of a result is seen over ``region`` px of the photo, float32 (h, w)."""
+    if crop.frame == WHOLE:
+        return np.ones(region[:1:-1], np.float32)
     return _unwarp(_mask(), crop.matrix / crop.image.shape[0], region, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
 
 

@@ -14,6 +14,7 @@ from studio.core.images import Photo
 from studio.core.recipe import Recipe
 from studio.metrics.face_score import has_face
 from studio.pipelines.parts import (
+    MAX_PASTED_PIXELS,
     MAX_STRENGTH,
     AnimalInfo,
     Progress,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from studio.core.engine import Engine
 
 MAX_PHOTOS = 24
-# Full-size results are held in memory until the request ends: 400 megapixels are 1.2 GB.
-MAX_PASTED_PIXELS = 400_000_000
 # Photos per run of a network: large enough to be worth a batch, small enough for the first cells to come at once.
 BATCH = 8
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
-from studio.core.faces import FRAME_SIZE, FRAMES, align
+from studio.core.faces import FRAME_SIZE, FRAMES, Crop, align, over_photo, within
 from studio.core.images import to_float
 from studio.core.registry import Card, Registry
-from studio.metrics.class_score import ANIMAL_JUDGE, ask_judge
+from studio.metrics.class_score import ANIMAL_JUDGE, ask_judge, softmax
 from studio.metrics.identity import IDENTITY_JUDGE, embed_heads
 from studio.metrics.lpips import distance, feature_maps
 from studio.metrics.skin import mean_lab, typology_angle
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from studio.core.engine import Engine
 
 DEMOGRAPHICS_JUDGE = "judge-demographics"
+ATTRIBUTES_JUDGE = "judge-attributes"
 # Who tells makeup from none, the first that is here, and what its answer is called.
-MAKEUP_JUDGES = {"judge-makeup": "makeup", "judge-attributes": "Heavy_Makeup"}
+MAKEUP_JUDGES = {"judge-makeup": "makeup", ATTRIBUTES_JUDGE: "Heavy_Makeup"}
+PARSER = "parsing-128"
 HEAD = 0.12  # of a portrait's side lies beyond the head frame on each side (core/faces.py)
 
 # From where on a change is told; each a little beyond what a photo's own noise, or another light, does to the judge.
@@ -98,30 +101,80 @@ def makeup_judge(registry: Registry) -> Card | None:
     return next((card for name in MAKEUP_JUDGES for card in registry.list_models(name)), None)
 
 
-def judge_face(engine: Engine, portrait: np.ndarray, skin: np.ndarray) -> Judged:
-    """What the judges make of a face.
+def judge_face(engine: Engine, portrait: np.ndarray, skin: np.ndarray | None) -> Judged:
+    """What the judges make of a face; see :func:`judge_faces`."""
+    return judge_faces(engine, [portrait], skin)[0]
+
+
+def judge_faces(engine: Engine, portraits: Sequence[np.ndarray], skin: np.ndarray | None) -> list[Judged]:
+    """What the judges make of pictures of one face.
 
     Args:
-        portrait: uint8 (S, S, 3) in the portrait frame.
-        skin: bool (S, S), where its skin is.
+        portraits: each uint8 (S, S, 3) in the portrait frame.
+        skin: bool (S, S), where its skin is; None if nobody knows.
     """
-    cut = round(HEAD * len(portrait))
-    head = portrait[cut : len(portrait) - cut, cut : len(portrait) - cut]
+    heads, nobody = [head_of(portrait) for portrait in portraits], [None] * len(portraits)
     here = {card.id for card in engine.registry.list_models()}
-    makeup = _probability(engine, portrait, judge, MAKEUP_JUDGES[judge.id]) if (judge := makeup_judge(engine.registry)) else None
-    male = age = None
+    makeup, male, age, embeddings, features = nobody, nobody, nobody, nobody, nobody
+    if judge := makeup_judge(engine.registry):
+        makeup = [row[MAKEUP_JUDGES[judge.id]] for row in _chances(engine, portraits, judge)]
     if DEMOGRAPHICS_JUDGE in here:
         card = engine.registry.card(DEMOGRAPHICS_JUDGE)
-        logits = dict(zip(card.labels, _ask(engine, portrait, card), strict=True))
-        male, age = _sigmoid(logits["male"]), 100 * float(logits["age"])
-    return Judged(
-        makeup=makeup,
-        male=male,
-        age=age,
-        embedding=embed_heads(engine, [head])[0] if IDENTITY_JUDGE in here else None,
-        features=feature_maps(ask_judge(engine, to_float(head)[None])) if ANIMAL_JUDGE in here else None,
-        skin=mean_lab(portrait, skin),
-    )
+        logits = [dict(zip(card.labels, row, strict=True)) for row in _ask(engine, portraits, card)]
+        male, age = [_sigmoid(row["male"]) for row in logits], [100 * float(row["age"]) for row in logits]
+    if IDENTITY_JUDGE in here:
+        embeddings = embed_heads(engine, heads)
+    if ANIMAL_JUDGE in here:
+        features = perceived(engine, heads)
+    return [
+        Judged(
+            makeup=makeup[place],
+            male=male[place],
+            age=age[place],
+            embedding=embeddings[place],
+            features=features[place],
+            skin=None if skin is None else mean_lab(portrait, skin),
+        )
+        for place, portrait in enumerate(portraits)
+    ]
+
+
+def perceived(engine: Engine, images: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+    """What distances between pictures, each uint8 (H, W, 3) and of one size, are measured with: of each a list of maps
+    (1, C, h, w)."""
+    maps = feature_maps(ask_judge(engine, np.stack([to_float(image) for image in images])))
+    return [[layer[place : place + 1] for layer in maps] for place in range(len(images))]
+
+
+def read_attributes(engine: Engine, portraits: Sequence[np.ndarray]) -> list[dict[str, float]]:
+    """The probability of each of CelebA's attributes in portraits, each uint8 (S, S, 3) in the portrait frame.
+
+    Raises:
+        UnknownModel: there is no such judge.
+    """
+    return _chances(engine, portraits, engine.registry.card(ATTRIBUTES_JUDGE))
+
+
+def head_of(portrait: np.ndarray) -> np.ndarray:
+    """The middle of a portrait (S, S, 3) in the portrait frame that is its head frame."""
+    cut = round(HEAD * len(portrait))
+    return portrait[cut : len(portrait) - cut, cut : len(portrait) - cut]
+
+
+def parse(engine: Engine, face: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """The classes of a face, uint8 (S, S, 3) in the face frame, by name: probabilities float32 (size, size)."""
+    card = engine.registry.card(PARSER)
+    (logits,) = engine.run(card.id, image=to_float(face)[None])["logits"]
+    chances = softmax(logits.transpose(1, 2, 0)).astype(np.float32)
+    if len(chances) != size:
+        chances = cv2.resize(chances, (size, size), interpolation=cv2.INTER_LINEAR)
+    return {label: chances[:, :, place] for place, label in enumerate(card.labels)}
+
+
+def skin_of(classes: dict[str, np.ndarray], crop: Crop, portrait: Crop) -> np.ndarray:
+    """Where the face's skin is in its portrait, bool (S, S)."""
+    skin = np.pad((classes["skin"] + classes["nose"])[1:-1, 1:-1], 1)  # beyond the crop its border goes on
+    return over_photo(skin, within(crop, portrait), (0, 0, *portrait.image.shape[1::-1])) > SURE
 
 
 def compare(before: Judged, after: Judged) -> Measures:
@@ -152,24 +205,17 @@ def compare(before: Judged, after: Judged) -> Measures:
 
 
 def readings(engine: Engine, measures: Measures, wanted: Sequence[str]) -> tuple[Reading, ...]:
-    """The figures in words. ``wanted`` names the readings that were asked to change ("makeup", "age"); all others should stay."""
-    found = [
-        _makeup(measures, "makeup" in wanted),
-        _gender_reading(measures),
-        _identity(engine, measures),
-        _age(measures, "age" in wanted),
-        _skin(measures),
-    ]
-    return tuple(reading for reading in found if reading)
+    """The figures in words. ``wanted`` names the readings that were asked to change; all others should stay."""
+    found = [_makeup(measures), _gender_reading(measures), _identity(engine, measures), _age(measures), _skin(measures)]
+    return tuple(replace(reading, kept=None) if reading.name in wanted else reading for reading in found if reading)
 
 
-def _makeup(measures: Measures, wanted: bool) -> Reading | None:
+def _makeup(measures: Measures) -> Reading | None:
     before, after = measures.makeup_before, measures.makeup_after
     if before is None or after is None:
         return None
     same = (before >= SURE) == (after >= SURE)
-    words = f"reads as {'made up' if after >= SURE else 'bare'}" + (", as before" if same else " now")
-    return Reading("makeup", words, None if wanted else same)
+    return Reading("makeup", f"reads as {'made up' if after >= SURE else 'bare'}" + (", as before" if same else " now"), same)
 
 
 def _gender_reading(measures: Measures) -> Reading | None:
@@ -189,13 +235,13 @@ def _identity(engine: Engine, measures: Measures) -> Reading | None:
     return Reading("identity", identity_words(engine, cosine), is_same_person(engine, cosine))
 
 
-def _age(measures: Measures, wanted: bool) -> Reading | None:
+def _age(measures: Measures) -> Reading | None:
     if measures.age_before is None or measures.age_after is None:
         return None
     years = measures.age_after - measures.age_before
     same = abs(years) < YEARS
     words = "age reads as before" if same else f"reads about {abs(years):.0f} years {'older' if years > 0 else 'younger'}"
-    return Reading("age", words, None if wanted else same)
+    return Reading("age", words, same)
 
 
 def _skin(measures: Measures) -> Reading | None:
@@ -211,15 +257,18 @@ def _gender(male: float | None) -> str | None:
     return None if male is None else "male" if male >= SURE else "female"
 
 
-def _ask(engine: Engine, portrait: np.ndarray, judge: Card) -> np.ndarray:
-    """The judge's logits (K,) for a portrait (S, S, 3), which it sees in its own frame."""
-    eyes = np.array(FRAMES["portrait"]) * len(portrait) / FRAME_SIZE
-    crop = align(portrait, eyes, judge.frame, judge.resolution).image
-    return ask_judge(engine, to_float(crop)[None], judge.id)["logits"][0].astype(np.float64)
+def _ask(engine: Engine, portraits: Sequence[np.ndarray], judge: Card) -> np.ndarray:
+    """The judge's logits (N, K) for portraits, each (S, S, 3), which it sees in its own frame."""
+    crops = []
+    for portrait in portraits:
+        eyes = np.array(FRAMES["portrait"]) * len(portrait) / FRAME_SIZE
+        crops.append(to_float(align(portrait, eyes, judge.frame, judge.resolution).image))
+    return ask_judge(engine, np.stack(crops), judge.id)["logits"].astype(np.float64)
 
 
-def _probability(engine: Engine, portrait: np.ndarray, judge: Card, label: str) -> float:
-    return _sigmoid(_ask(engine, portrait, judge)[judge.labels.index(label)])
+def _chances(engine: Engine, portraits: Sequence[np.ndarray], judge: Card) -> list[dict[str, float]]:
+    """The judge's probabilities for each portrait, by label."""
+    return [{label: _sigmoid(x) for label, x in zip(judge.labels, row, strict=True)} for row in _ask(engine, portraits, judge)]
 
 
 def _sigmoid(logit: float) -> float:

@@ -24,13 +24,23 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from studio.core.faces import Crop, align, lay_on_edges, over_photo, within
+from studio.core.faces import Crop, align, lay_on_edges, within
 from studio.core.images import Photo, display_name, resize, to_float, to_uint8
 from studio.core.recipe import Recipe
 from studio.core.registry import Card, Registry
-from studio.metrics.class_score import softmax
 from studio.pipelines.conditioned import check_seed
-from studio.pipelines.judgement import HEAD, Judged, Measures, Reading, compare, judge_face, readings
+from studio.pipelines.judgement import (
+    PARSER,
+    Judged,
+    Measures,
+    Reading,
+    compare,
+    head_of,
+    judge_face,
+    parse,
+    readings,
+    skin_of,
+)
 from studio.pipelines.looks import (
     PAIRS,
     REGIONS,
@@ -42,7 +52,7 @@ from studio.pipelines.looks import (
     random_style,
     rounded,
 )
-from studio.pipelines.parts import SURE, Progress, draw_sheet, is_number, is_whole, registry_of
+from studio.pipelines.parts import Progress, draw_sheet, is_number, is_whole, registry_of
 from studio.pipelines.photos import ANOTHER, Eyes, FaceChoice, check_faces, faces_of, find_face, inputs_of, photos_of
 
 if TYPE_CHECKING:
@@ -51,7 +61,6 @@ if TYPE_CHECKING:
 LOOKS, MOST = 5, 12
 MAX_AMOUNT = 1.5
 PROPERTIES = ("identity", "gender", "age", "ethnicity")  # that a pair's networks may know how to keep
-PARSER = "parsing-128"
 WANTED = {"makeup": ("makeup",), "age": ("age",)}  # the readings that a pair is there to change
 PORTRAIT = 600  # px, side of the portrait that is shown and judged; a whole number of them is beyond the head frame
 SHEET = 256  # px, side of a face on the sheet
@@ -379,7 +388,7 @@ def find(engine: Engine, request: MakeupRequest) -> Found:
         extras=answer,
         reconstruction=engine.run(networks.source.id, content=content, style=style, keep=everything, **answer)[0],
         classes=classes,
-        before=judge_face(engine, portrait.image, _skin(classes, crop, portrait)),
+        before=judge_face(engine, portrait.image, skin_of(classes, crop, portrait)),
     )
 
 
@@ -454,12 +463,6 @@ def full_picture(found: Found, look: Look, amount: float) -> np.ndarray:
     return lay_on_edges(found.photo.rgb, look.change * np.float32(amount), found.crop)
 
 
-def head_of(portrait: np.ndarray) -> np.ndarray:
-    """The middle of a portrait (S, S, 3) in the portrait frame that is its head frame."""
-    cut = round(HEAD * len(portrait))
-    return portrait[cut : len(portrait) - cut, cut : len(portrait) - cut]
-
-
 def keep_of(networks: Networks, request: MakeupRequest) -> dict[str, float]:
     """How firmly each property is held that the networks know. Raises ``ValueError`` for one that they do not."""
     asked = networks.properties if request.properties is None else request.properties
@@ -474,7 +477,7 @@ def _look(
 ) -> Look:
     plain, change = _drawn(engine, request, networks, found, style)
     portrait = _on_portrait(found, change * request.amount)
-    after = judge_face(engine, portrait, _skin(found.classes, found.crop, found.portrait))
+    after = judge_face(engine, portrait, skin_of(found.classes, found.crop, found.portrait))
     measures = compare(found.before, after)
     look = Look(
         index=index,
@@ -521,16 +524,6 @@ def _on_portrait(found: Found, change: np.ndarray) -> np.ndarray:
 # --- regions ------------------------------------------------------------------------------------------------------------------
 
 
-def parse(engine: Engine, face: np.ndarray, size: int) -> dict[str, np.ndarray]:
-    """The classes of a face, uint8 (S, S, 3) in the face frame, by name: probabilities float32 (size, size)."""
-    card = engine.registry.card(PARSER)
-    (logits,) = engine.run(card.id, image=to_float(face)[None])["logits"]
-    chances = softmax(logits.transpose(1, 2, 0)).astype(np.float32)
-    if len(chances) != size:
-        chances = cv2.resize(chances, (size, size), interpolation=cv2.INTER_LINEAR)
-    return {label: chances[:, :, place] for place, label in enumerate(card.labels)}
-
-
 def region_mask(classes: dict[str, np.ndarray], pair: str, regions: Sequence[str]) -> np.ndarray:
     """How much of a change is laid on where, float32 (R, R) in [0, 1].
 
@@ -561,12 +554,6 @@ def _spread(chance: np.ndarray, reach: float) -> np.ndarray:
     size = 2 * round(reach) + 1
     grown = cv2.dilate(chance, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
     return cv2.GaussianBlur(grown, (0, 0), max(reach / 2, 0.5))
-
-
-def _skin(classes: dict[str, np.ndarray], crop: Crop, portrait: Crop) -> np.ndarray:
-    """Where the face's skin is in its portrait, bool (S, S)."""
-    skin = np.pad((classes["skin"] + classes["nose"])[1:-1, 1:-1], 1)  # beyond the crop its border goes on
-    return over_photo(skin, within(crop, portrait), (0, 0, *portrait.image.shape[1::-1])) > SURE
 
 
 # --- looks as files -----------------------------------------------------------------------------------------------------------

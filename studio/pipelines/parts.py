@@ -23,6 +23,8 @@ PAPER_ANIMALS = (
 )  # fmt: skip
 _PROPER_NAMES = {"egyptian_cat": "Egyptian cat", "norwegian_elkhound": "Norwegian elkhound", "samoyed": "Samoyed"}
 MAX_STRENGTH = 1.3
+# Full-size results are held in memory until the request ends: 400 megapixels are 1.2 GB.
+MAX_PASTED_PIXELS = 400_000_000
 # From here on the judge is sure of its animal; below, it is only its best guess.
 SURE = 0.5
 
