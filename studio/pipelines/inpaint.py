@@ -76,6 +76,8 @@ CLOSELY, WELL = 23.0, 18.0
 FLAT = 24  # levels between the lightest and the darkest pixel of a hole that really is one
 HEAD_IN_PORTRAIT = 0.76  # of a portrait's side, as ``core.faces.FRAMES`` have it
 HOLE = (128, 128, 128)  # the hole's colour where it is shown
+SWEEPS = 24  # at each level of the pyramid; with fewer a step is left along the border
+NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -467,18 +469,21 @@ def _around(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _carried_on(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """``values`` float32 (h, w, 3) where they are ``known`` (h, w), and smoothly carried on from there (pull-push, Gortler et al.
-    1996): each level of a pyramid fills what the finer one does not know."""
-    return _pulled(values * known[:, :, None], known.astype(np.float32))
+    """``values`` float32 (h, w, 3) where they are ``known`` (h, w), and elsewhere a membrane hung between them, as Poisson
+    blending hangs it (Perez et al. 2003): each level of a pyramid begins with what the coarser one says, then settles."""
+    return _settled(values * known[:, :, None], known.astype(np.float32))
 
 
-def _pulled(weighted: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _settled(weighted: np.ndarray, weights: np.ndarray) -> np.ndarray:
     own = weighted / np.maximum(weights, 1e-6)[:, :, None]
     if weights.min() >= 1 or max(weights.shape) <= 2:
         return own
-    coarse = _pulled(cv2.pyrDown(weighted), cv2.pyrDown(weights))
+    coarse = _settled(cv2.pyrDown(weighted), cv2.pyrDown(weights))
     sure = np.minimum(weights, 1)[:, :, None]
-    return sure * own + (1 - sure) * cv2.pyrUp(coarse, dstsize=weights.shape[::-1])
+    membrane = cv2.pyrUp(coarse, dstsize=weights.shape[::-1])
+    for _ in range(SWEEPS):  # of Jacobi's method for Laplace's equation
+        membrane = cv2.filter2D(sure * own + (1 - sure) * membrane, -1, NEIGHBOURS, borderType=cv2.BORDER_REPLICATE)
+    return sure * own + (1 - sure) * membrane
 
 
 def _blanked(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from studio.core.images import Photo, open_photo
 from studio.core.recipe import Recipe, RecipeError
 from studio.core.registry import Card, UnknownModel
 from studio.ui.inspector import details
-from studio.ui.parts import event_value, note
+from studio.ui.parts import event_value, listed, note
 from studio.ui.session import Backstage, Desk
 from studio.ui.strip import QUIET, parcel, strip_value
 
@@ -54,7 +54,7 @@ class Offer:
     def show(self, desk: Desk, said: str = "", error: bool = False) -> dict[Any, Any]:
         """The offer for what the desk wants, with another sentence if ``said``; hidden if it wants nothing."""
         cards = pullable(self._backstage, desk.wanted)
-        names = " and ".join(card.id for card in cards)
+        names = listed(card.id for card in cards) if cards else ""
         kind = "note error" if error else "note"
         lack = f"Its network {names} is" if len(cards) == 1 else f"Its networks {names} are"
         words = said or f"{lack} not on this machine."

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import secrets
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,12 @@ def progress(step: Any) -> dict[str, Any]:
 def capital(label: str) -> str:
     """The label with a capital letter first."""
     return label[:1].upper() + label[1:]
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a sentence has them: "a", "a and b", "a, b and c"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def pretty(recipe: Recipe) -> str:

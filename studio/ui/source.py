@@ -16,7 +16,7 @@ from studio.core.gallery import Gallery, GalleryError
 from studio.core.images import Photo, PhotoError, open_photo, to_png
 from studio.core.recipe import Recipe, RecipeInput
 from studio.ui.delivery import Parcel, origin_of
-from studio.ui.parts import drawn, event_value, note, preview, sample_preview, served
+from studio.ui.parts import drawn, event_value, listed, note, preview, sample_preview, served
 from studio.ui.session import Backstage, Desk, Eyes, Slot, Table
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class PhotoSource:
         """After photos came in while a restored recipe, ``recipe`` without its settings, waits for some."""
         table = self.table(desk)
         if not {slot.sha256 for slot in table.slots} & {source.sha256 for source in table.expected}:
-            names = " and ".join(_photo_name(source) for source in table.expected)
+            names = listed(_photo_name(source) for source in table.expected)
             return note(f"This is not the picture that the recipe names: drop the original {names}, or press Make with this one.")
         try:
             return note(then(self.restore(desk, recipe)))

@@ -7,6 +7,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from scipy.sparse import lil_matrix
+from scipy.sparse.linalg import spsolve
 
 from studio.core.faces import Face, FaceError, align_centre, align_square
 from studio.core.images import Photo
@@ -210,6 +212,26 @@ def test_a_filling_meets_the_photo_at_the_border():
     crop = align_centre(rgb, 64)
     filled = fill(rgb, mask, (crop.image.astype(int) - 60).clip(0, 255).astype(np.uint8), crop).astype(int)
     assert np.abs(filled - rgb).max() <= 3
+
+
+def test_a_flat_drawing_becomes_the_membrane_that_poisson_blending_hangs():
+    """Against Laplace's equation, solved outright: SciPy's sparse factorisation."""
+    y, x = np.mgrid[:120, :120]
+    rgb = np.rint(125 + 50 * np.sin(x / 12) + y / 2).astype(np.uint8)[:, :, None].repeat(3, axis=2)
+    mask = cv2.circle(np.zeros((120, 120), np.uint8), (60, 60), 38, 1, -1).astype(bool)
+    number = np.cumsum(mask.ravel()).reshape(mask.shape) - 1
+    laplace, border = lil_matrix((mask.sum(), mask.sum())), np.zeros(mask.sum())
+    for here in np.argwhere(mask):
+        row = number[tuple(here)]
+        laplace[row, row] = 4
+        for there in map(tuple, np.add(here, ((0, 1), (1, 0), (0, -1), (-1, 0)))):
+            if mask[there]:
+                laplace[row, number[there]] = -1
+            else:
+                border[row] += rgb[there][0]
+    exact = spsolve(laplace.tocsc(), border)
+    filled = fill(rgb, mask, np.zeros((16, 16, 3), np.uint8), align_centre(rgb, 16))
+    assert np.abs(filled[mask][:, 0] - exact).max() <= 0.04 * np.ptp(exact)
 
 
 def test_what_is_drawn_is_seen_in_the_middle():

@@ -228,6 +228,19 @@ def test_stop_keeps_the_best_so_far(tab, backstage):
     assert [bool(one["id"]) for one in value["candidates"]].count(True) == 1 and value["sheet"]
 
 
+def test_a_run_that_comes_to_nothing_leaves_what_was_there(tab):
+    desk = with_dream(tab)
+    last(tab._holes.make(desk, sent(desk), "faces", 1, 2, 3, []))
+    room, before = desk.tables["holes"], list(desk.tables["holes"].value["candidates"])
+    steps = tab._holes.make(desk, sent(desk), "faces", 2, 4, 5, [])
+    next(steps)
+    assert len(room.value["candidates"]) == 4 and room.result is None
+    inpaint._stop(desk)
+    _, value, *_ = last(steps)
+    assert "before the first" in value["message"] and value["candidates"] == before and value["sheet"]
+    assert tab._holes._export(desk, event(what="picture", index=1))[1]["file"]
+
+
 def test_a_hole_can_be_told_what_to_show(tab):
     desk = with_dream(tab)
     filled(tab, desk, candidates=1, shows=["No_Beard", "Smiling", "nonsense"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from studio.ui.parts import asset, event_value, served
+from studio.ui.parts import asset, event_value, listed, served
 from studio.ui.shell import look
 
 
@@ -24,6 +24,10 @@ def test_a_file_that_is_served_again_is_not_written_again_under_its_reader():
     assert Path(served(b"data", "a.png")["path"]) == first
     assert (first.stat().st_ino, first.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert [path.name for path in first.parent.iterdir()] == ["a.png"]
+
+
+def test_names_are_listed_as_in_a_sentence():
+    assert [listed("abc"[:count]) for count in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
 
 
 def test_an_event_without_its_value_is_none():

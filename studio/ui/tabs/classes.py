@@ -15,7 +15,19 @@ from studio.core.gallery import GalleryError
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
 from studio.ui.delivery import missing_networks
-from studio.ui.parts import EMPTY_SHEET, action_row, buttons, capital, drawn, note_text, pretty, problem_text, progress, served
+from studio.ui.parts import (
+    EMPTY_SHEET,
+    action_row,
+    buttons,
+    capital,
+    drawn,
+    listed,
+    note_text,
+    pretty,
+    problem_text,
+    progress,
+    served,
+)
 from studio.ui.session import Backstage, Desk
 from studio.ui.strip import QUIET, strip_value, take_away
 from studio.ui.tabs.morph_canvas import NO_NETWORKS, SEEDS, Run, domain_radio, domains, told
@@ -284,7 +296,7 @@ def _title(request: ClassRequest | MixRequest) -> str:
     """What the pictures of a request are called."""
     from studio.pipelines.conditioned import label_words
 
-    return capital(" and ".join(label_words(str(name)) for name in _names(request)))
+    return capital(listed(label_words(str(name)) for name in _names(request)))
 
 
 def _summary(request: ClassRequest | MixRequest, study: str | None) -> str:
@@ -324,7 +336,7 @@ def describe(recipe: Recipe) -> list[list[str]]:
     named = [label] if isinstance(label, str) else sources if isinstance(sources, list) else []
     names = [name for name in named if isinstance(name, str)]
     shares = f" ({', '.join(str(part) for part in weights)})" if isinstance(weights, list) and len(names) > 1 else ""
-    rows = [["Of", " and ".join(name.replace("_", " ") for name in names) + shares]] if names else []
+    rows = [["Of", listed(name.replace("_", " ") for name in names) + shares]] if names else []
     return [*rows, *([["Seed", str(recipe.seed)]] if recipe.seed is not None else [])]
 
 

@@ -27,7 +27,6 @@ from studio.ui.tabs.inpaint_canvas import (
     Repair,
     fill_in,
     mask_file,
-    new_candidates,
     photo_value,
     read_mask,
     remarks,
@@ -311,9 +310,7 @@ class Holes:
         from studio.pipelines.parts import Progress
 
         room, slot = _room(desk), _table(desk).slots[0]
-        run, room.last, room.result, stopped = room.begin(), None, None, False
-        room.value |= {"busy": True, "message": "Starting", "run": run}
-        new_candidates(room, request.candidates, request.iterations)
+        run, stopped = room.start(request.candidates, request.iterations), False
         yield desk, room.value, gr.skip(), "", *buttons(busy=True)
         with closing(inpaint(engine, request)) as steps:
             for step in steps:

@@ -47,6 +47,21 @@ class Repair(Run):
 
     def __post_init__(self) -> None:
         self.value = {**EMPTY, "photo": None, "mask": None, "candidates": [], "sheet": False, "lesson": LESSON}
+        self._before: tuple[Any, ...] = ()
+
+    def start(self, count: int, iterations: int) -> int:
+        """A new run for so many candidates."""
+        self._before = self.value["candidates"], self.value["sheet"], self.last, self.result
+        run, self.last, self.result = self.begin(), None, None
+        self.value |= {"busy": True, "message": "Starting", "run": run}
+        new_candidates(self, count, iterations)
+        return run
+
+    def settle(self, message: str) -> None:
+        """A run of which nothing came leaves what was there before it."""
+        if self.value["busy"] and self.last is None:
+            self.value["candidates"], self.value["sheet"], self.last, self.result = self._before
+        super().settle(message)
 
 
 # -- masks ----------------------------------------------------------------------------------------------------------------
