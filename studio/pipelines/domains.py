@@ -358,11 +358,12 @@ def sheet_of(results: Sequence[DomainsResult]) -> np.ndarray:
     """The cells of one photo, or of several, beside their photos: a row per target, a column per style; uint8 (H, W, 3)."""
     rows, notes = [], []
     for result in results:
+        named = f"{shortened(result.found.photo.name)}: " if len(results) > 1 else ""
         columns = len(result.styles)
         for row, target in enumerate(result.targets):
             cells = result.cells[row * columns : (row + 1) * columns]
             rows.append([_square(image) for image in (result.found.picture, *(cell.picture for cell in cells))])
-            notes.append([shortened(result.found.photo.name), target_words(target), *[""] * (columns - 1)])
+            notes.append([named + target_words(target)])
     header = ["photo", *(f"style {number + 1}" for number in range(max(len(result.styles) for result in results)))]
     return draw_sheet(rows, header, notes)
 

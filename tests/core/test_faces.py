@@ -13,6 +13,7 @@ from studio.core.faces import (
     align,
     align_centre,
     align_square,
+    align_whole,
     corners_of,
     find_faces,
     lay_on,
@@ -299,6 +300,16 @@ def test_a_change_is_laid_on_along_the_edges():
     assert added[0, 0].max() == 0 and np.array_equal(lay_on_edges(rgb, 0 * change, crop), rgb)
     soft = lay_on(rgb, change, crop).astype(int) - rgb
     assert soft[400, 395:405].max() - soft[400, 395:405].min() < 36  # without the edges it would be a ramp
+
+
+def test_all_of_a_picture_is_in_its_square_and_changes_to_its_borders():
+    rgb = compass(240, 320)
+    crop = align_whole(rgb, 64)
+    assert crop.image[32, [1, 62], 0].tolist() == pytest.approx([6, 249], abs=4)  # from side to side
+    assert crop.image[[8, 55], 32, 1].tolist() == pytest.approx([3, 252], abs=8)  # and below, mirrored
+    assert crop.image[2, 32, 1] == pytest.approx(crop.image[13, 32, 1], abs=4)
+    added = lay_on_edges(np.full_like(rgb, 100), np.full((64, 64, 3), 20, np.float32), crop).astype(int)
+    assert (added == 120).all()
 
 
 def test_a_crop_is_found_within_another_of_the_same_photo():
