@@ -558,6 +558,40 @@ def makeup(
     emit(data, as_json, _show_makeup)
 
 
+@app.command()
+def domains(
+    photos: Annotated[list[Path] | None, typer.Argument(metavar="[PHOTO...]", help="Of people; any for art and cars.")] = None,
+    to: Annotated[
+        str,
+        typer.Option(help="What to make, with commas between; a+b asks for both at once, no:a takes it away. All if not given."),
+    ] = "",
+    between: Annotated[str, typer.Option("--domains", help="attributes, art or cars; what --to names tells as well.")] = "",
+    styles: Annotated[int, typer.Option(help="How many styles to draw.")] = 4,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same styles.")] = 0,
+    strength: Annotated[float, typer.Option(help="0 the photo itself, 1 all of the change.")] = 1.0,
+    style: Annotated[list[Path] | None, typer.Option("--style", help="A style's file to use; again for each.")] = None,
+    lock: Annotated[str, typer.Option(help="What must not change: identity, gender, age, skin, makeup.")] = "",
+    everywhere: Annotated[bool, typer.Option("--everywhere", help="Change also what the network does not attend to.")] = False,
+    attention: Annotated[bool, typer.Option("--attention", help="Also write where the network attends.")] = False,
+    save_styles: Annotated[bool, typer.Option("--save-styles", help="Also write each style as a small file.")] = False,
+    face: Face = None,
+    every: Annotated[bool, typer.Option("--list", help="Only list the domains there are.")] = False,
+    out: OutFolder = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Give faces a smile, glasses or other hair, paint photos, colour cars; writes every picture, and a sheet for each photo."""
+    from studio import cli_domains
+
+    if every:
+        return emit(cli_domains.listed(), as_json, cli_domains.show_listed)
+    if not photos:
+        raise ValueError("Name a photo, or --list to see what it can become.")
+    asked = {"count": styles, "seed": seed, "strength": strength, "attention": not everywhere, "locks": _names(lock)}
+    requests = cli_domains.requests_of(photos, between, _names(to), style or (), _choice(face), **asked)
+    _, data = cli_domains.make_domains(requests, out, as_json, attention, save_styles)
+    emit(data, as_json, cli_domains.show_domains)
+
+
 def _look_in(path: Path) -> Any:
     from studio.pipelines.looks import LookFile
 
@@ -614,6 +648,12 @@ def _make_again(recipe: Any, photos: Sequence[Path], out: Path, quiet: bool) -> 
     from studio.pipelines import character, dream, manifold, neighbourhood
     from studio.pipelines import makeup as makeup_pipeline
 
+    if recipe.tab == "domains":
+        from studio import cli_domains
+        from studio.pipelines.domains_request import request_from_recipe
+
+        request = request_from_recipe(recipe, [open_photo(path) for path in photos])
+        return *cli_domains.make_domains([request], out, quiet), cli_domains.show_domains
     if recipe.tab == "makeup":
         request = makeup_pipeline.request_from_recipe(recipe, [open_photo(path) for path in photos])
         return *_make_makeup(request, out, quiet), _show_makeup

@@ -15,7 +15,8 @@ LAYERS = {
     "latent": {"latent", "core"},
     "models": {"models"},
     "core": {"core"},
-    "cli": {"cli", "pipelines", "core"},
+    "cli": {"cli", "cli_domains", "pipelines", "core"},
+    "cli_domains": {"cli", "pipelines", "core"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -81,7 +81,7 @@ def missing_words(source: Engine | Registry) -> str:
     """What ``source`` cannot translate yet, in one sentence; "" if it can translate all."""
     here = {info.name for info in list_domains(source)}
     lacking = [called for name, called in DOMAINS.items() if name not in here]
-    return f"Not here yet: {' and '.join(lacking)}." if lacking else ""
+    return f"Not here yet: {' and '.join(filter(None, [', '.join(lacking[:-1]), *lacking[-1:]]))}." if lacking else ""
 
 
 def _find(registry: Registry, name: str) -> DomainsInfo | None:

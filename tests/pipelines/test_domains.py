@@ -135,6 +135,7 @@ def test_what_is_here_is_offered_and_the_rest_is_said(tmp_path, engine):
     assert [info.has_attention for info in list_domains(engine)] == [True, False, True]
     some = DomainsEngine(tmp_path / "a", [SDITS[2], SEER])
     assert [info.name for info in list_domains(some)] == ["cars"] and missing_words(some) == "Not here yet: faces and paintings."
+    assert missing_words(DomainsEngine(tmp_path / "c", [])) == "Not here yet: faces, paintings and cars."
     with pytest.raises(ValueError, match="network for faces is not here yet: update the studio, or use cars"):
         translate(some, request())
     blind = DomainsEngine(tmp_path / "b", [SDITS[0]])  # nobody says what a photo shows

@@ -1,0 +1,151 @@
+"""What the command ``domains`` does; ``studio/cli.py`` has its options and what all commands share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from studio.cli import _rounded, _save_new, _show_sheet, _steps, print_table
+
+
+def requests_of(
+    photos: Sequence[Path],
+    domains: str,
+    targets: Sequence[str],
+    files: Sequence[Path],
+    face: Any,
+    **asked: Any,
+) -> list[Any]:
+    """A request for each photo; a style's file says what the command does not, which domains and what to make."""
+    from studio.core.images import open_photo
+    from studio.core.registry import default_registry
+    from studio.pipelines.domains import style_of
+    from studio.pipelines.domains_labels import ATTRIBUTES, list_domains, read_target
+    from studio.pipelines.domains_request import DomainsRequest
+
+    styles = [_style_in(path) for path in files]
+    wanted = tuple(read_target(text) for text in targets)
+    if not domains:
+        knowing = [info.name for info in list_domains(default_registry()) if wanted and wanted[0][0][0] in info.labels]
+        domains = styles[0].domains if styles else knowing[0] if knowing else ATTRIBUTES
+    if not wanted:
+        wanted = tuple(dict.fromkeys(read_target(file.target) for file in styles if file.target))
+    codes = tuple(style_of(file, domains) for file in styles)
+    return [
+        DomainsRequest(photo=open_photo(path), domains=domains, targets=wanted, styles=codes, face=face, **asked)
+        for path in photos
+    ]
+
+
+def _style_in(path: Path) -> Any:
+    from studio.pipelines.looks import StyleFile
+
+    try:
+        return StyleFile.from_json(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path.name} could not be opened: check that the style's file exists and may be read.") from error
+
+
+def make_domains(
+    requests: Sequence[Any], out: Path, quiet: bool, attention: bool = False, save_styles: bool = False
+) -> tuple[Any, dict[str, Any]]:
+    """Translates photos and saves every picture, what else is asked for, and a sheet for each photo and one of all. Returns the
+    (last) recipe and what to print."""
+    from studio.core.images import to_png
+    from studio.pipelines.domains import Cell, sheet_of, style_file
+
+    began, rows, results, sheets = time.perf_counter(), [], [], []
+
+    def save(cell: Cell, photo: str) -> dict[str, Any]:
+        stem = f"{Path(photo).stem}-{cell.recipe.parameters['target'].replace(':', '-')}-{cell.column + 1}"
+        row = {"photo": photo, "path": str(_save_new(out, stem, to_png(cell.image, cell.recipe))), **_cell_row(cell)}
+        if attention and cell.overlay is not None:
+            row["attention_path"] = str(_save_new(out, f"{stem}-attention", to_png(cell.overlay)))
+        if save_styles:
+            row["style_file"] = str(_save_new(out, stem, style_file(cell, stem).to_json().encode(), "json"))
+        return row
+
+    for step in _steps(_translate_all, requests, "Looking for the face", quiet):
+        photo = requests[len(results)].photo.name
+        if isinstance(step, Cell):
+            rows.append(save(step, photo))
+            continue
+        sheets.append({"photo": photo, "faces": step.found.people, "words": list(step.words)})
+        sheets[-1]["sheet"] = str(_save_new(out, f"{Path(photo).stem}-{step.request.domains}", to_png(step.sheet, step.recipe)))
+        # Full-size pictures of one photo at a time are enough to hold.
+        results.append(replace(step, cells=tuple(replace(cell, image=None) for cell in step.cells)))
+    last = results[-1]
+    sheet = sheets[0]["sheet"] if len(sheets) == 1 else str(_save_new(out, last.request.domains, to_png(sheet_of(results))))
+    data = {"domains": last.request.domains, "seed": last.request.seed, "photos": sheets, "results": rows}
+    spent = {"seconds": round(time.perf_counter() - began, 3), "study": last.study, "checkpoints": last.recipe.checkpoints}
+    return last.recipe, {**data, **spent, "sheet": sheet}
+
+
+def _translate_all(engine: Any, requests: Sequence[Any]) -> Iterator[Any]:
+    """The steps of each request; a photo without a face is said before anything is made of the others."""
+    from studio.pipelines.domains import find, translate
+
+    found = [find(engine, request) for request in requests]
+    for request, known in zip(requests, found, strict=True):
+        yield from translate(engine, request, known)
+
+
+def _cell_row(cell: Any) -> dict[str, Any]:
+    """A cell's figures; ``asked`` says of each attribute how probable it was before and is after."""
+    verdict = cell.verdict
+    asked = {
+        asked.label: {"on": asked.on, "before": _rounded(asked.before), "after": _rounded(asked.after), "reached": asked.reached}
+        for asked in verdict.asked
+    }
+    figures = {"id_distance": verdict.id_distance, "lpips": verdict.lpips, "attention": verdict.attention}
+    return {
+        "row": cell.row,
+        "column": cell.column,
+        "target": cell.recipe.parameters["target"],
+        "asked": asked,
+        **{name: _rounded(value) for name, value in figures.items()},
+        "words": list(verdict.words),
+        "warnings": list(verdict.warnings),
+        "style": [round(float(number), 4) for number in cell.style],
+    }
+
+
+def show_domains(data: dict[str, Any]) -> None:
+    rows = [(row["target"], str(row["column"] + 1), "; ".join(row["words"]), row["path"]) for row in data["results"]]
+    print_table("Domains", ("target", "style", "what it shows", "file"), rows)
+    for row in data["results"]:
+        if row["warnings"]:
+            print(f"{row['path']} breaks a lock: {'; '.join(row['warnings'])}")
+    for photo in data["photos"]:
+        print(*photo["words"], sep="\n", end="\n" if photo["words"] else "")
+        if len(data["photos"]) > 1:
+            print(f"{photo['photo']}: {photo['sheet']}")
+    _show_sheet(data)
+
+
+def listed() -> dict[str, Any]:
+    """The domains that are here, with what can be asked for, and what is not here."""
+    from studio.core.registry import default_registry
+    from studio.pipelines.domains_labels import label_words, list_domains, missing_words
+
+    registry = default_registry()
+    rows = [
+        {
+            "domains": info.name,
+            "of": info.called,
+            "labels": {label: label_words(label) for label in info.labels},
+            "attention": info.has_attention,
+            "study": info.study,
+        }
+        for info in list_domains(registry)
+    ]
+    return {"domains": rows, "missing": missing_words(registry)}
+
+
+def show_listed(data: dict[str, Any]) -> None:
+    rows = [(row["domains"], ", ".join(row["labels"]), row["study"] or "") for row in data["domains"]]
+    print_table("Domains", ("domains", "what can be asked for", "study"), rows)
+    print(data["missing"], end="\n" if data["missing"] else "")
