@@ -35,7 +35,7 @@ def requests_of(
         wanted = tuple(dict.fromkeys(read_target(file.target) for file in styles if file.target))
     codes = tuple(style_of(file, domains) for file in styles)
     return [
-        DomainsRequest(photo=open_photo(path), domains=domains, targets=wanted, styles=codes, face=face, **asked)
+        DomainsRequest(open_photo(path), domains, wanted, styles=codes, face=face, **asked)
         for path in photos
     ]
 
@@ -75,8 +75,7 @@ def make_domains(
             continue
         sheets.append({"photo": photo, "faces": step.found.people, "words": list(step.words)})
         sheets[-1]["sheet"] = str(_save_new(out, f"{Path(photo).stem}-{step.request.domains}", to_png(step.sheet, step.recipe)))
-        # Full-size pictures of one photo at a time are enough to hold.
-        results.append(replace(step, cells=tuple(replace(cell, image=None) for cell in step.cells)))
+        results.append(step)
     last = results[-1]
     sheet = sheets[0]["sheet"] if len(sheets) == 1 else str(_save_new(out, last.request.domains, to_png(sheet_of(results))))
     data = {"domains": last.request.domains, "seed": last.request.seed, "photos": sheets, "results": rows}
@@ -85,12 +84,15 @@ def make_domains(
 
 
 def _translate_all(engine: Any, requests: Sequence[Any]) -> Iterator[Any]:
-    """The steps of each request; a photo without a face is said before anything is made of the others."""
-    from studio.pipelines.domains import find, translate
+    """The steps of each request; a photo without a face is said before anything is made of the others, and of the whole photos
+    that cells come in no more than one is held."""
+    from studio.pipelines.domains import Cell, find, full_picture, translate
 
     found = [find(engine, request) for request in requests]
     for request, known in zip(requests, found, strict=True):
-        yield from translate(engine, request, known)
+        for step in translate(engine, replace(request, full_size=False), known):
+            is_cell = isinstance(step, Cell)
+            yield replace(step, image=full_picture(known, step, request.strength)) if is_cell else step
 
 
 def _cell_row(cell: Any) -> dict[str, Any]:
