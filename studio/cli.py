@@ -532,11 +532,11 @@ def makeup(
 ) -> None:
     """Put makeup on a face or take it off without making somebody else of it; writes the photo for each look and a sheet."""
     from studio.core.images import open_photo
-    from studio.pipelines.looks import REGIONS
+    from studio.pipelines.looks import REGIONS, LookFile
     from studio.pipelines.makeup import MakeupRequest, check_direction, style_of
 
     direction = check_direction(pair, direction)
-    files = [_look_in(path) for path in look or ()]
+    files = [_style_in(path, LookFile) for path in look or ()]
     meant = [file.regions for file in files if file.regions] if regions == "all" else []
     request = MakeupRequest(
         photo=open_photo(photo),
@@ -592,13 +592,12 @@ def domains(
     emit(data, as_json, cli_domains.show_domains)
 
 
-def _look_in(path: Path) -> Any:
-    from studio.pipelines.looks import LookFile
-
+def _style_in(path: Path, kind: Any) -> Any:
+    """What a file holds that is a ``LookFile`` or a ``StyleFile``, as ``kind`` says."""
     try:
-        return LookFile.from_json(path.read_bytes())
+        return kind.from_json(path.read_bytes())
     except OSError as error:
-        raise ValueError(f"{path.name} could not be opened: check that the look's file exists and may be read.") from error
+        raise ValueError(f"{path.name} could not be opened: check that the {kind.what}'s file exists and may be read.") from error
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from studio.cli import _rounded, _save_new, _show_sheet, _steps, print_table
+from studio.cli import _rounded, _save_new, _show_sheet, _steps, _style_in, print_table
 
 
 def requests_of(
@@ -25,8 +25,9 @@ def requests_of(
     from studio.pipelines.domains import style_of
     from studio.pipelines.domains_labels import ATTRIBUTES, list_domains, read_target
     from studio.pipelines.domains_request import DomainsRequest
+    from studio.pipelines.looks import StyleFile
 
-    styles = [_style_in(path) for path in files]
+    styles = [_style_in(path, StyleFile) for path in files]
     wanted = tuple(read_target(text) for text in targets)
     if not domains:
         knowing = [info.name for info in list_domains(default_registry()) if wanted and wanted[0][0][0] in info.labels]
@@ -38,15 +39,6 @@ def requests_of(
         DomainsRequest(open_photo(path), domains, wanted, styles=codes, face=face, **asked)
         for path in photos
     ]
-
-
-def _style_in(path: Path) -> Any:
-    from studio.pipelines.looks import StyleFile
-
-    try:
-        return StyleFile.from_json(path.read_bytes())
-    except OSError as error:
-        raise ValueError(f"{path.name} could not be opened: check that the style's file exists and may be read.") from error
 
 
 def make_domains(
