@@ -1,12 +1,9 @@
 // The canvas of the Makeup tab: one look large, the slider from "as the data are" to "keeps who you are" below it, all looks beside it,
 // and the shelf of those that are liked. Sliders and looks answer at once from the networks; what changed that should not have is
 // measured when they rest.
-imaginarium.hears = new Map(); // by the id of a part that brings an answer: who waits for it
-imaginarium.brings = (root, { watch, props }) =>
-  watch("value", () => { const hear = imaginarium.hears.get(root.closest(".block").id); if (hear && props.value) hear(props.value); });
-
 imaginarium.makeup = (root, { trigger, watch, props }) => {
-  const { make, link, quiet, icon, narrow, bare, tell, line, studyNote, recipeDetails, describe, currentItem, comparison, openViewer, setPicture, showRun, oneAtATime } = imaginarium;
+  const { make, link, quiet, icon, narrow, bare, tell, line, studyNote, recipeDetails, describe, currentItem, comparison, openViewer, setPicture, showRun, oneAtATime,
+    drawChips, drawStar, drawCells, figures, textPicker } = imaginarium;
   const EMPTY = { ready: "", cells: [], properties: [], regions: [], settings: {}, set: 0, ends: [], done: 0, total: 0, message: "", busy: false, run: 0 };
   const REST_MS = 350; // without a move, after which the rest is asked for
   const LOW = "as the data are", HIGH = "keeps who you are";
@@ -67,7 +64,7 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
   const grid = make("div", { className: "look-cells", role: "group", ariaLabel: "Looks" });
   const liked = make("div", { className: "look-cells", role: "group", ariaLabel: "Looks you like" });
   const none = make("p", { className: "hint", textContent: "☆ on a look puts it here; it then waits for your next photo." });
-  const picker = make("input", { type: "file", accept: ".json,application/json", hidden: true, multiple: true, className: "look-picker" });
+  const picker = textPicker("look-picker", (text) => trigger("bring", { text }));
   const add = quiet("Add…", () => picker.click(), { className: "quiet look-add", title: "Add a look's file" });
   const looks = make("div", { className: "look-lists" }, make("h3", { textContent: "Looks" }), grid,
     make("div", { className: "look-head" }, make("h3", { textContent: "Looks you like" }), add, picker), none, liked);
@@ -98,17 +95,6 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
   function mount() {
     const place = document.getElementById("makeup-tuner");
     if (place && !place.contains(tuner)) place.append(tuner);
-  }
-
-  // One chip per name; of ``last`` the last one that is on stays on.
-  function drawChips(box, all, on, pick, last) {
-    box.replaceChildren(...all.map(({ name: what, label, title: hint }) => {
-      const is = on.includes(what);
-      const node = make("button", { type: "button", className: "chip", textContent: label, title: hint || label, ariaPressed: String(is),
-        onclick: () => { if (!(last && is && on.length === 1)) pick(all.map((one) => one.name).filter((one) => (one === what ? !is : on.includes(one)))); } });
-      node.dataset.name = what;
-      return node;
-    }));
   }
 
   function drawControls() {
@@ -181,11 +167,6 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
 
   imaginarium.dressed = setting; // what Make is told
 
-  picker.addEventListener("change", async () => {
-    for (const chosen of picker.files) trigger("bring", { name: chosen.name, text: (await chosen.text()).slice(0, 20000) });
-    picker.value = "";
-  });
-
   title.addEventListener("change", () => trigger("rename", { look, name: title.value }));
   title.addEventListener("keydown", (event) => { if (event.key === "Enter") title.blur(); });
 
@@ -223,23 +204,11 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
     caption.children[0].textContent = cell.title;
     caption.children[1].textContent = cell.short || "";
     node.title = (cell.words || []).map((word) => word.text).join(", ");
-    drawStar(mark, cell, () => like(cell.key, cell));
+    starOf(mark, cell, cell.title, () => like(cell.key, cell));
     return node;
   }
 
-  function drawStar(mark, cell, onclick) {
-    const on = isLiked(cell);
-    mark.disabled = value.busy;
-    mark.textContent = on ? "★" : "☆";
-    mark.title = mark.ariaLabel = on ? `${cell.title} is a look you like (F)` : `Put ${cell.title} among the looks you like (F)`;
-    mark.ariaPressed = String(on);
-    mark.onclick = onclick;
-  }
-
-  function drawCells(box, all) {
-    const known = new Map([...box.children].map((node) => [node.id, node]));
-    box.replaceChildren(...all.map((cell) => cellNode(known.get(`cell-${cell.key}`), cell)));
-  }
+  const starOf = (mark, cell, title, onclick) => drawStar(mark, { on: isLiked(cell), title, what: "look", busy: value.busy }, onclick);
 
   function showLarge() {
     const cell = mixed() ? null : cellOf(look);
@@ -263,7 +232,7 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
     yours.lastChild.textContent = beside ? `your setting${fault(rested.words)}` : "";
     side.ariaPressed = String(beside);
     side.classList.toggle("on", beside);
-    drawStar(star, cell || { title: titleOf(look) }, () => like(look, cell));
+    starOf(star, cell, titleOf(look), () => like(look, cell));
     root.dataset.shown = live.name; // the page's tests wait for these
     root.dataset.rested = rested.name;
     root.dataset.asked = name();
@@ -289,8 +258,8 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
     sheet.hidden = !value.sheet;
     if (!value.before) { keep.hidden = true; return; }
     drawControls();
-    drawCells(grid, value.cells);
-    drawCells(liked, shelf);
+    drawCells(grid, value.cells, cellNode);
+    drawCells(liked, shelf, cellNode);
     none.hidden = shelf.length > 0;
     const cell = mixed() ? null : cellOf(look);
     keep.hidden = !there;
@@ -313,7 +282,6 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
 
   // ---------------------------------------------------------------- what is told of it
 
-  const figures = (rows) => make("dl", {}, ...rows.flatMap(({ label, figure }) => (figure ? [make("dt", { textContent: label }), make("dd", { textContent: figure })] : [])));
   let unfolded = false;
 
   function tale() {

@@ -57,7 +57,7 @@ def action_row(name: str) -> tuple[gr.HTML, gr.Button, gr.Button]:
 
 def served(data: bytes, name: str) -> dict[str, Any]:
     """A file the visitor's browser may fetch, under an address that nobody else can guess."""
-    name = re.sub(r"[^\w. -]+", "_", name).strip(". ") or "picture"
+    name = re.sub(r"[^\w., -]+", "_", name).strip(". ") or "picture"
     path = Path(get_upload_folder()) / hash_bytes(data) / name  # the hash is seeded with a secret
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():  # gradio would write it again, and cut it under whoever is just reading it

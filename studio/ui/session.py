@@ -28,8 +28,8 @@ STRIP_PAGE = 30  # pictures the strip shows at first, and more each time it is a
 SWEEP_SECONDS = 900.0  # between two looks for expired workspaces
 
 Eyes = tuple[tuple[float, float], tuple[float, float]]
-# A face's index, its two eyes in pixels, the middle of the photo, or None: the largest face.
-Choice = int | Eyes | Literal["centre"] | None
+# A face's index, its two eyes in pixels, the middle of the photo, all of it (no face is looked for), or None: the largest face.
+Choice = int | Eyes | Literal["centre", "whole"] | None
 
 
 def embedded_engine(device: str = "auto") -> Engine:

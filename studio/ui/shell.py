@@ -18,11 +18,12 @@ from studio.ui.parts import asset, drawn
 from studio.ui.session import Backstage, Desk
 from studio.ui.strip import QUIET, Strip
 from studio.ui.tabs.character import CharacterTab
+from studio.ui.tabs.domains import DomainsTab
 from studio.ui.tabs.makeup import MakeupTab
 from studio.ui.tabs.manifold import ManifoldTab
 from studio.ui.tabs.morph import MorphTab
 
-TABS = (CharacterTab, ManifoldTab, MorphTab, MakeupTab)
+TABS = (CharacterTab, ManifoldTab, MorphTab, MakeupTab, DomainsTab)
 
 STATUS_SECONDS = 5.0
 CACHE_SWEEP_SECONDS, CACHE_LIFE_SECONDS = 3600, 86_400
@@ -89,7 +90,7 @@ class Tab(Protocol):
 
 def build_page(backstage: Backstage, shared: str = "on this machine") -> tuple[gr.Blocks, list[Tab]]:
     """The whole page and its tabs; ``shared`` says in the header who can reach it."""
-    tabs: list[Tab] = [tab(backstage) for tab in TABS]
+    tabs: list[Tab] = [tab(backstage) for tab in TABS if tab is not DomainsTab or tab.is_here(backstage.registry)]
     sweep = (CACHE_SWEEP_SECONDS, CACHE_LIFE_SECONDS)
     with gr.Blocks(title="Imaginarium", analytics_enabled=False, fill_width=True, delete_cache=sweep) as page:
         desk = gr.State(Desk(), time_to_live=SESSION_SECONDS)  # each session gets a copy
@@ -121,7 +122,7 @@ def look() -> dict[str, Any]:
         "#fff4ed", "#ffe6d5", "#feccaa", "#fdac74", "#fb8a3c", "#e8590c", "#c2410c", "#a3360c", "#822c12", "#692612", "#3b1208"
     )  # fmt: skip
     theme = gr.themes.Base(primary_hue=accent, neutral_hue="zinc", radius_size="md", font=_FONT, font_mono=_MONO)
-    names = ("stream.js", "studio.js", "walk.js", "map.js", "brush.js", "morph.js", "canvas.js", "makeup.js")
+    names = ("stream.js", "studio.js", "walk.js", "map.js", "brush.js", "morph.js", "canvas.js", "makeup.js", "domains.js")
     scripts = "\n".join(asset(name) for name in names)
     return {"theme": theme, "css": asset("studio.css"), "head": f"<script>{scripts}</script>"}
 

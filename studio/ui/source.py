@@ -381,6 +381,8 @@ def _photo_words(slot: Slot) -> str:
         return "made here"
     if slot.choice == "centre":
         return "its centre is used"
+    if slot.choice == "whole":
+        return "all of it is used"
     if isinstance(slot.choice, tuple):
         return "by the eyes you clicked"
     if slot.faces is None:

@@ -18,13 +18,14 @@ def main() -> None:
     from studio.core.workspace import Workspaces
     from studio.ui.serve import serve
     from studio.ui.session import Backstage
-    from tests.ui.painted import add_makeup
+    from tests.ui.painted import add_domains, add_makeup
     from tests.ui.stand_ins import add_generators, stand_in_store
 
     folder.mkdir(parents=True, exist_ok=True)
     store = stand_in_store(folder, on_hub=True)
     add_generators(store)
     add_makeup(store)
+    add_domains(store)
     workspaces = Workspaces(public=settings.public)
     serve(Backstage(lambda: Engine("cpu", store=store), workspaces, store.registry, settings.personal), settings)
 

@@ -1,10 +1,13 @@
-"""Networks for the Makeup tab of a few lines: they paint where a face has its lips and lids in the face frame, in the colours of
-the style, and, the less they are told to keep somebody, over all of the face."""
+"""Networks of a few lines that paint in the colours of a style. Those for the Makeup tab paint where a face has its lips and lids
+in the face frame and, the less they are told to keep somebody, all over the face; those for the Domains tab a part per label."""
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from studio.core.checkpoints import CheckpointStore
 from studio.core.registry import Card, register_model
@@ -88,3 +91,56 @@ def add_makeup(store: CheckpointStore, pairs: tuple[str, ...] = ("makeup", "age"
     for judge in ("judge-demographics", "judge-identity", "judge-attributes", "judge-animal"):
         copy_network(registry, folder, judge)
     registry.save()
+
+
+class Translator(nn.Module):
+    """Paints a part of the picture for each label that is on, and attends there."""
+
+    def __init__(self, labels: int, attention: bool = True):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((1,), 0.9))
+        places = [within(((64 + 40 * math.cos(angle), 64 + 40 * math.sin(angle), 40, 30),)) for angle in range(labels)]
+        self.register_buffer("places", torch.cat(places, 1), persistent=False)
+        tones = torch.tensor([[math.cos(label), math.cos(2 * label + 1), math.sin(3 * label)] for label in range(labels)])
+        self.register_buffer("tones", tones, persistent=False)
+        self.attention = attention
+
+    def forward(self, image: Tensor, label: Tensor, latent: Tensor) -> dict[str, Tensor]:
+        size = image.shape[-2:]
+        places = functional.interpolate(self.places, size=size) * label[:, :, None, None]
+        colours = self.tones[None] + 0.6 * torch.tanh(latent)[:, None, :3]
+        painted = torch.einsum("bkhw,bkc->bchw", places, colours)
+        drawn = {"image": (image + self.weight * painted).clamp(-1, 1)}
+        return drawn | ({"attention": places.amax(1, keepdim=True)} if self.attention else {})
+
+
+register_model("painted_domains")(Translator)
+DOMAINS = {
+    "attributes": ("face", "portrait", ("Bangs", "Male", "Smiling", "Brown_Hair", "Blond_Hair", "Eyeglasses")),
+    "art": ("picture", "", ("monet", "ukiyoe", "van_gogh")),
+    "cars": ("car", "", ("blue", "red")),
+}
+
+
+def add_domains(store: CheckpointStore, names: tuple[str, ...] = ("attributes", "art")) -> None:
+    """The networks of domains; of whole pictures they have no attention."""
+    for name in names:
+        subject, frame, labels = DOMAINS[name]
+        config = {"labels": len(labels), "attention": name == "attributes"}
+        card_id = f"sdit-{name}-64"
+        card = Card(
+            card_id,
+            "painted_domains",
+            "translate",
+            64,
+            f"{card_id}.safetensors",
+            "",
+            0,
+            "none",
+            (subject, name),
+            frame,
+            config,
+            labels,
+        )
+        store.registry.add(untrained(card, store.embedded_dir, 1))
+    store.registry.save()
