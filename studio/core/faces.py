@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from studio.core import blend
-from studio.core.images import to_float
+from studio.core.images import resize, to_float
 
 # Eye positions (left, right; x, y) of each frame at 128 px. "head" is the central 76 % of "portrait".
 FRAMES = {
@@ -159,11 +159,10 @@ def align_centre(rgb: np.ndarray, size: int) -> Crop:
 
 
 def align_whole(rgb: np.ndarray, size: int) -> Crop:
-    """All of ``rgb`` uint8 (H, W, 3) in a square of ``size`` px, mirrored beyond its shorter sides. What is laid on there reaches
-    the picture's borders."""
+    """All of ``rgb`` uint8 (H, W, 3) as a square of ``size`` px, stretched where it is none. What is laid on there reaches the
+    picture's borders."""
     height, width = rgb.shape[:2]
-    matrix = _Square(width / 2, height / 2, max(height, width)).matrix(size)
-    return Crop(_warp(rgb, matrix, size), matrix, WHOLE)
+    return Crop(resize(rgb, size), np.array([[size / width, 0, 0], [0, size / height, 0]]), WHOLE)
 
 
 def align_square(rgb: np.ndarray, x: float, y: float, side: float, size: int) -> Crop:
@@ -249,7 +248,7 @@ def over_photo(image: np.ndarray, crop: Crop, region: tuple[int, int, int, int])
     """``image`` (T, T, ...), a result for ``crop`` of any size T, as it lies over ``region`` (x, y, w, h) px of the photo; beyond
     the crop its border goes on."""
     size = crop.image.shape[0]
-    side = max(1, round(size / math.hypot(crop.matrix[0, 0], crop.matrix[1, 0])))
+    side = max(1, round(size / np.hypot(*crop.matrix[:, :2]).max()))
     if image.shape[0] > side:  # a result finer than the photo would alias
         image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     return _unwarp(image, crop.matrix / size, region, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
