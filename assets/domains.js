@@ -8,8 +8,8 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
   const REST_MS = 350, STEP = 0.05, DOT = 12; // without a move, after which the rest is asked for; an arrow key's share of the plane; px around it
   const NOTHING = { targets: [], together: false, strength: 1, attention: true, locks: [], worn: [] };
 
-  let value = EMPTY, run = 0, set = -1, ready = "", picked = "", timer = 0, turning = 0, compared = "", parts = null, unfolded = false;
-  let settings = NOTHING, where = 0, row = "", column = "", at = null; // ``at``: a place on the plane of styles instead of a column
+  let value = EMPTY, run = 0, set = -1, ready = "", picked = "", timer = 0, turning = 0, waits = false, compared = "", parts = null, unfolded = false;
+  let settings = NOTHING, where = 0, row = "", column = "", wished = "", at = null; // ``at``: a place on the plane of styles instead of a column
   let shelf = [], live = { name: "", src: "" }, rested = { name: "", words: [] };
 
   // ---------------------------------------------------------------- what is meant
@@ -135,7 +135,7 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
     settings = { ...settings, ...change };
     show();
     clearTimeout(turning);
-    turning = setTimeout(() => { turning = 0; trigger("find", { settings: setting() }); }, REST_MS);
+    turning = setTimeout(() => { turning = 0; waits = true; trigger("find", { settings: setting() }); }, REST_MS);
   }
 
   imaginarium.translated = () => {
@@ -210,7 +210,7 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
 
   function wear(key) {
     const worn = settings.worn.includes(key) ? settings.worn.filter((one) => one !== key) : [...settings.worn, key];
-    if (worn.includes(key)) [column, at] = [key, null];
+    wished = worn.includes(key) ? key : "";
     turn({ worn });
   }
 
@@ -362,8 +362,8 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
     const there = !view.hidden && Boolean(rowOf(row)) && Boolean(at || cell());
     sheet.hidden = !value.sheet;
     [keep, png, about].forEach((node) => { node.hidden = !there; });
-    root.dataset.wanted = setting();
     if (view.hidden) return;
+    root.dataset.due = String(Boolean(turning) || waits || value.busy); // the page's tests wait for this, too
     root.style.setProperty("--strength", settings.strength);
     root.style.setProperty("--where", where);
     attention.ariaValueText = `${Math.round(100 * where)} %`;
@@ -419,11 +419,13 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
       const cut = picked.lastIndexOf("/");
       if (cut > 0) [row, column, at] = [picked.slice(0, cut), picked.slice(cut + 1), null];
     }
+    if (columnOf(wished)) [column, at, wished] = [wished, null, ""]; // it is a column now
     if (!rowOf(row)) row = (value.rows[0] || { key: "" }).key;
     if (!columnOf(column)) [column, at] = [(value.columns[0] || { key: "" }).key, null];
     if (value.run !== run) {
       if (value.busy && narrow() && run) root.scrollIntoView({ behavior: "smooth" });
       run = value.run;
+      waits = false;
     }
     show();
     askOnce();
