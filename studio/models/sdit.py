@@ -7,17 +7,13 @@ attention (eq. 6.9).
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studio.core.registry import register_model
 
-SLOPE = 0.2
 RANGE = 0.98  # of a photo's values, so that there is room for change at either end
-SMALLEST = 2  # px, the side of D's last map
 
 
 class Norm(nn.Module):
@@ -149,38 +145,6 @@ class Generator(nn.Module):
             x = F.relu(norm(conv(F.interpolate(x, scale_factor=2)), x))
         change = F.pixel_shuffle(self.to_rgb(x), 2)
         return torch.tanh(torch.atanh(RANGE * image.float()) + change.float())
-
-
-class Discriminator(nn.Module):
-    """Strided convolutions to 2 x 2 px, and three heads: real or made (at two scales), which domain, which latent.
-
-    Args:
-        labels: K. latent: Z. width: channels after the first convolution; up to ``most`` times as many.
-        resolution: side of the picture in px, a power of two.
-    """
-
-    def __init__(self, labels: int, latent: int = 8, width: int = 32, resolution: int = 64, most: int = 8):
-        super().__init__()
-        channels = [width * min(most, 2**k) for k in range(int(math.log2(resolution // SMALLEST)))]
-        pairs = zip([3, *channels], channels, strict=False)
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairs)
-        for layer in self.layers:
-            nn.init.kaiming_normal_(layer.weight, SLOPE)  # else little of a picture is left after six layers
-        self.fine = min(2, len(channels) - 1)  # the layer at an eighth of the side
-        self.patches = nn.Conv2d(channels[self.fine], 1, 3, 1, 1)
-        self.whole = nn.Conv2d(channels[-1], 1, 3, 1, 1)
-        self.named = nn.Linear(channels[-1] * SMALLEST**2, labels)
-        self.code = nn.Sequential(nn.Linear(channels[-1] * SMALLEST**2, 32), nn.LeakyReLU(SLOPE), nn.Linear(32, latent))
-
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """``image`` (B, 3, R, R) in [-1, 1] -> logits ``patches`` and ``whole`` (B, N) of D_src, ``labels`` (B, K) of D_cls, and
-        ``latent`` (B, Z), F_rec."""
-        x, maps = image, []
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), SLOPE)
-            maps.append(x)
-        answers = {"patches": self.patches(maps[self.fine]).flatten(1), "whole": self.whole(x).flatten(1)}
-        return answers | {"labels": self.named(x.flatten(1)), "latent": self.code(x.flatten(1))}
 
 
 def _said(conditions: int, channels: int) -> nn.Linear:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from studio.core.registry import Card, build
-from studio.models.sdit import RANGE, Discriminator, Generator, Norm
+from studio.models.sdit import RANGE, Generator, Norm
 
 SMALL = {"width": 4, "n_blocks": 1, "hidden": 8}
 
@@ -112,13 +112,6 @@ def test_a_picture_is_answered_for_alone(given):
     generator = Generator(5, **SMALL)
     alone = made(generator, image[:1], label[:1], latent[:1])
     assert torch.allclose(made(generator, image, label, latent)[:1], alone, atol=1e-5)
-
-
-@pytest.mark.parametrize("resolution", [16, 64, 128])
-def test_three_heads_answer(resolution):
-    answer = Discriminator(5, latent=6, width=2, resolution=resolution)(torch.rand(3, 3, resolution, resolution))
-    assert answer["labels"].shape == (3, 5) and answer["latent"].shape == (3, 6)
-    assert answer["patches"].shape == (3, max(2, resolution // 8) ** 2) and answer["whole"].shape == (3, 4)
 
 
 def test_a_card_says_what_is_built():
