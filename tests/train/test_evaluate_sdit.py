@@ -22,7 +22,7 @@ from studio.train.evaluate_sdit import (
     recalls,
     translator_of,
 )
-from studio.train.sdit import ATTRIBUTES, LATENT, Attributes, Classes, Labelled, SDITTrainer
+from studio.train.sdit import ATTRIBUTES, LATENT, Attributes, Classes, Discriminator, Labelled, SDITTrainer
 from tests.engines import WHO, PeopleEngine
 from tests.fakes import JUDGE
 from tests.train.small import Trunk, settings, write_named_faces, write_pack
@@ -171,7 +171,8 @@ def folder(tmp_path, precise, monkeypatch):
     write_named_faces(tmp_path)
     write_pack(tmp_path, "cars_by_colour128", [{"colour": COLOURS[i % 7 % 3], "file_name": f"{i}.png"} for i in range(90)])
     names = tuple(f"{k}_attribute" for k in range(1, 4))
-    for name, value in {"ATTRIBUTES": names, "imagenet_trunk": lambda data: Trunk().eval()}.items():
+    values = {"ATTRIBUTES": names, "imagenet_trunk": lambda data: Trunk(Discriminator.widths).eval(), "WARM_UP": 0}
+    for name, value in values.items():
         monkeypatch.setattr(sdit, name, value)
     monkeypatch.setitem(sdit.CONFIGS, SIDE, {"width": 4, "n_blocks": 1, "hidden": 8})
     monkeypatch.setattr(SDITTrainer, "images_per_step", 4)
