@@ -571,7 +571,7 @@ def domains(
     strength: Annotated[float, typer.Option(help="0 the photo itself, 1 all of the change.")] = 1.0,
     style: Annotated[list[Path] | None, typer.Option("--style", help="A style's file to use; again for each.")] = None,
     lock: Annotated[str, typer.Option(help="What must not change: identity, gender, age, skin, makeup.")] = "",
-    everywhere: Annotated[bool, typer.Option("--everywhere", help="Change also what the network does not attend to.")] = False,
+    attended: Annotated[bool, typer.Option("--attended", help="Hold the change to where the network attends.")] = False,
     attention: Annotated[bool, typer.Option("--attention", help="Also write where the network attends.")] = False,
     save_styles: Annotated[bool, typer.Option("--save-styles", help="Also write each style as a small file.")] = False,
     face: Face = None,
@@ -586,7 +586,7 @@ def domains(
         return emit(cli_domains.listed(), as_json, cli_domains.show_listed)
     if not photos:
         raise ValueError("Name a photo, or --list to see what it can become.")
-    asked = {"count": styles, "seed": seed, "strength": strength, "attention": not everywhere, "locks": _names(lock)}
+    asked = {"count": styles, "seed": seed, "strength": strength, "attention": attended, "locks": _names(lock)}
     requests = cli_domains.requests_of(photos, between, _names(to), style or (), _choice(face), **asked)
     _, data = cli_domains.make_domains(requests, out, as_json, attention, save_styles)
     emit(data, as_json, cli_domains.show_domains)

@@ -58,6 +58,13 @@ def test_no_strength_is_the_photo(capsys, studio, photo):
     np.testing.assert_array_equal(pixels(made["results"][0]["path"]), pixels(photo))
 
 
+def test_the_change_is_held_to_where_the_network_attends(capsys, studio, photo):
+    asked = "domains", photo, "--to", "Smiling", "--styles", 1, "--json"
+    free, held = (answer(capsys, *asked, *more)["results"][0] for more in ((), ("--attended",)))
+    change = [abs(pixels(row["path"]).astype(int) - pixels(photo))[:, 40:].sum() for row in (free, held)]
+    assert change[1] < change[0] / 4 and Recipe.from_png(Path(held["path"])).parameters["attention"] is True
+
+
 def test_what_is_asked_for_tells_the_domains(capsys, studio, photo):
     painted = answer(capsys, "domains", photo, "--to", "van_gogh", "--styles", 1, "--attention", "--json")
     assert painted["domains"] == "art" and painted["results"][0]["asked"] == {} and "attention_path" not in painted["results"][0]
@@ -86,7 +93,7 @@ def test_a_liked_style_is_put_on_another_photo(capsys, studio, photo, tmp_path):
 
 
 def test_a_broken_lock_is_said(capsys, studio, photo):
-    asked = "domains", photo, "--to", "Pale_Skin", "--styles", 1, "--everywhere", "--lock", "skin,identity"
+    asked = "domains", photo, "--to", "Pale_Skin", "--styles", 1, "--lock", "skin,identity"
     row = answer(capsys, *asked, "--json")["results"][0]
     assert row["warnings"] == ["skin is lighter"]
     done = run(capsys, *asked)

@@ -5,10 +5,10 @@ style). A row of the grid is one target, a column one style, the same for every 
 
 A photo gets what the network changes, never what it draws:
 
-    photo + strength * a * up(G(x, l, z) - x)
+    photo + strength * up(G(x, l, z) - x)
 
-where ``a`` is the network's attention (eq. 6.9; 1 without it) and ``up`` enlarges edge by edge
-(:func:`studio.core.blend.coefficients`). Of a face the portrait is x, of anything else the whole picture.
+where ``up`` enlarges edge by edge (:func:`studio.core.blend.coefficients`). Of a face the portrait is x, of anything else the
+whole picture. The network's attention (eq. 6.9) is shown, and if that is asked for the change is multiplied by it.
 
 ``translate(engine, request, known=None)`` yields ``Progress | Cell`` and last a ``DomainsResult``. Its ``found`` is the photo as
 the judges and the network know it: given back as ``known``, it is not looked at again. ``picture_with`` is one run of G, for the

@@ -30,7 +30,8 @@ class DomainsRequest:
         count: how many styles to draw from N(0, I) by the ``seed``; style i does not depend on it.
         styles: codes that are the columns, instead of drawn ones, such as one that was liked on another picture.
         strength: 0 the photo itself, bit for bit, to 1, all of the change.
-        attention: whether the change is laid on only where the network attends, if it does.
+        attention: whether the change is held to where the network attends, if it does. What it draws knows of its attention
+            already (eq. 6.9), so this is for those who want a quieter background, too.
         locks: which of ``domains_verdict.LOCKS`` must not change; a cell that changes one says so.
         face: the one that is meant, None for the largest.
         full_size: whether each cell comes in the whole photo at once; ``full_picture`` makes that later.
@@ -46,7 +47,7 @@ class DomainsRequest:
     styles: tuple[Style, ...] = ()
     seed: int = 0
     strength: float = 1.0
-    attention: bool = True
+    attention: bool = False
     locks: tuple[str, ...] = ()
     face: FaceChoice | None = None
     full_size: bool = True
@@ -102,7 +103,7 @@ def request_from_recipe(recipe: Recipe, photos: Sequence[Photo]) -> DomainsReque
         styles=tuple(styles),
         seed=recipe.seed,
         strength=asked.get("strength", 1.0),
-        attention=asked.get("attention") is not False,
+        attention=asked.get("attention") is True,
         locks=tuple(locks),
         face=face,
     )

@@ -206,13 +206,13 @@ def test_no_strength_is_the_photo_bit_for_bit(engine):
     assert made(engine, request(strength=0)).cells[0].verdict.id_distance == pytest.approx(0, abs=1e-6)
 
 
-def test_a_face_changes_where_the_network_attends(engine):
+def test_a_face_changes_and_if_asked_only_where_the_network_attends(engine):
     wide = replace(photo_of(), rgb=np.full((160, 200, 3), 120, np.uint8))
-    result = made(engine, request(photo=wide))
+    result = made(engine, request(photo=wide, attention=True))
     added = result.cells[0].image.astype(int) - wide.rgb
     assert added[24, 18, 0] > 20 and abs(added[:, 100:]).max() == 0 and abs(added[140:]).max() == 0
     assert abs(added[24, 60]).max() < abs(added[24, 18]).max() / 4  # the right half of the face
-    everywhere = made(engine, request(photo=wide, attention=False)).cells[0]
+    everywhere = made(engine, request(photo=wide)).cells[0]
     assert (everywhere.image.astype(int) - wide.rgb)[24, 46, 0] > 20
     half = full_picture(result.found, result.cells[0], 0.5).astype(int) - wide.rgb
     assert half[24, 18, 0] == pytest.approx(added[24, 18, 0] / 2, abs=1)
@@ -245,7 +245,7 @@ def test_a_change_of_full_size_has_to_fit(engine, monkeypatch):
 
 
 def test_what_was_asked_for_is_judged(engine):
-    cell = made(engine, request(targets=((*SMILE, ("Eyeglasses", True)),), attention=False)).cells[0]
+    cell = made(engine, request(targets=((*SMILE, ("Eyeglasses", True)),))).cells[0]
     smile, glasses = cell.verdict.asked
     assert smile.before < 0.5 < smile.after and smile.words == "reads as smiling now" == cell.words[0]
     assert glasses.after == glasses.before and glasses.words == "does not read as glasses" and not glasses.reached
@@ -255,11 +255,11 @@ def test_what_was_asked_for_is_judged(engine):
 
 
 def test_a_lock_that_breaks_is_said(engine):
-    locked = made(engine, request(targets=(SMILE,), attention=False, locks=("skin", "gender"))).cells[0].verdict
+    locked = made(engine, request(targets=(SMILE,), locks=("skin", "gender"))).cells[0].verdict
     assert locked.broken == ("skin",) and len(locked.warnings) == 1 and "skin" in locked.warnings[0]
-    assert made(engine, request(attention=False)).cells[0].verdict.warnings == ()  # nobody minded
+    assert made(engine, request()).cells[0].verdict.warnings == ()  # nobody minded
     woman = replace(photo_of(), rgb=(photo_of().rgb * 1.1).astype(np.uint8))
-    asked = request(photo=woman, targets=(MAN,), attention=False)
+    asked = request(photo=woman, targets=(MAN,))
     free, held = (made(engine, replace(asked, locks=locks)).cells[0].verdict for locks in ((), ("gender",)))
     kept = [{reading.name: reading.kept for reading in verdict.readings}["gender"] for verdict in (free, held)]
     assert kept == [None, False] and held.broken == ("gender",)  # what is asked for may change, unless it is locked as well
@@ -361,7 +361,7 @@ def test_several_photos_share_a_sheet(engine):
 
 
 def test_a_recipe_makes_it_again(engine):
-    asked = request(targets=(), styles=(), count=2, seed=7, strength=0.4, attention=False, locks=("age",))
+    asked = request(targets=(), styles=(), count=2, seed=7, strength=0.4, attention=True, locks=("age",))
     result = made(engine, asked)
     recipe = Recipe.from_link(result.cells[3].recipe.to_link())
     assert (recipe.parameters["row"], recipe.parameters["column"], recipe.parameters["target"]) == (1, 1, "no:Male")
