@@ -5,7 +5,7 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
   const { make, link, quiet, icon, narrow, bare, tell, line, studyNote, recipeDetails, describe, currentItem, comparison, openViewer, setPicture, showRun, oneAtATime,
     drawChips, drawStar, drawCells, figures, textPicker } = imaginarium;
   const EMPTY = { ready: "", chips: [], either: [], locks: [], photos: [], rows: [], columns: [], cells: {}, settings: {}, set: 0, done: 0, total: 0, message: "", busy: false, run: 0 };
-  const REST_MS = 350, STEP = 0.05, DOT = 12; // without a move, after which the rest is asked for; an arrow key's share of the plane; px around it
+  const REST_MS = 350; // without a move, after which the rest is asked for
   const NOTHING = { targets: [], together: false, strength: 1, attention: true, locks: [], worn: [] };
 
   let value = EMPTY, run = 0, set = -1, ready = "", picked = "", timer = 0, turning = 0, waits = false, compared = "", parts = null, unfolded = false;
@@ -27,7 +27,10 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
   const corners = () => value.columns.slice(0, 4).map((one) => one.key);
   const liked = (code) => shelf.find((other) => other.code === code); // equal codes are one style
   const made = (one) => (one && one.item && one.kept === laid() ? one.item : null); // kept, and just as it is shown
-  const titleOf = () => { const r = rowOf(row); return r ? `${r.title}, ${at ? "between styles" : (columnOf(column) || { title: "" }).title.toLowerCase()}` : ""; };
+  const titleOf = () => {
+    const r = rowOf(row), c = columnOf(column) || { title: "", drawn: true };
+    return !r ? "" : at ? `${r.title}, between styles` : c.drawn ? `${r.title}, ${c.title.toLowerCase()}` : `${r.title} in ${c.title}`;
+  };
 
   // ---------------------------------------------------------------- the parts of the page
 
@@ -47,9 +50,7 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
   const file = quiet("Style file", () => trigger("export", { what: "style", look: look() }), { className: "quiet look-file", title: "Save the style itself, to share it or to use it elsewhere" });
   const about = make("div", { className: "look-bar" }, make("div", { className: "domain-words" }, title, warning), file);
 
-  const dot = make("span", { className: "pad-dot" });
-  const pad = make("div", { className: "pad", tabIndex: 0, role: "slider", ariaLabel: "Between four styles" },
-    ...[0, 1, 2, 3].map(() => make("div", { className: "frame" })), dot);
+  const plane = imaginarium.plane("Between four styles", place), pad = plane.node;
   const attention = make("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0, className: "where-dial", ariaLabel: "Where it changed" });
   const attended = make("label", { className: "domain-dial", title: "What stays in the light is where the network changes the photo (its attention)" },
     make("span", { textContent: "Where it changed" }), attention);
@@ -65,7 +66,9 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
   const add = quiet("Add…", () => picker.click(), { className: "quiet look-add", title: "Add a style's file" });
   const lists = make("div", { className: "look-lists" }, grid, make("div", { className: "look-head" }, make("h3", { textContent: "Styles you like" }), add, picker), none, onShelf);
 
-  const empty = make("p", { className: "canvas-lesson" });
+  const lesson = make("p");
+  const own = quiet("Choose a picture", () => document.querySelector("#domains-source .picker").click(), { className: "quiet domain-own" });
+  const empty = make("div", { className: "canvas-lesson domain-empty" }, lesson, own);
   const view = make("div", { className: "look-view domain-view", hidden: true }, make("div", { className: "look-left" }, large, about, panel), lists);
   root.replaceChildren(make("div", { className: "stage-head" }, words, make("div", { className: "row saves" }, keep, png, sheet)), bar, view, empty);
 
@@ -152,8 +155,7 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
   }
 
   function place(x, y) {
-    const within = (part) => Math.round(100 * Math.min(Math.max(part, 0), 1)) / 100;
-    at = [within(x), within(y)];
+    at = [x, y];
     show();
     question.ask(shown());
     clearTimeout(timer);
@@ -178,21 +180,6 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
   together.addEventListener("change", () => turn({ together: together.checked }));
   only.addEventListener("change", () => turn({ attention: only.checked }));
   attention.addEventListener("input", () => { where = Number(attention.value); show(); });
-
-  function drag(event) {
-    const box = pad.getBoundingClientRect();
-    place((event.clientX - box.left - DOT) / (box.width - 2 * DOT), (event.clientY - box.top - DOT) / (box.height - 2 * DOT));
-  }
-  pad.addEventListener("pointerdown", (event) => { pad.setPointerCapture(event.pointerId); drag(event); });
-  pad.addEventListener("pointermove", (event) => { if (pad.hasPointerCapture(event.pointerId)) drag(event); });
-  pad.addEventListener("keydown", (event) => {
-    const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] || [0, 0];
-    if (!dx && !dy) return;
-    event.preventDefault();
-    event.stopPropagation(); // the arrows of the gallery
-    const [x, y] = here();
-    place(x + dx * STEP, y + dy * STEP);
-  });
 
   // Where the dot is: where it was put, or at the corner of the column that is shown.
   function here() {
@@ -256,6 +243,7 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
 
   function drawGrid() {
     grid.style.setProperty("--columns", value.columns.length || 1);
+    grid.classList.toggle("narrow", value.columns.length > 4);
     const known = new Map([...grid.children].map((node) => [node.id, node]));
     const lines = [headOf(known.get("domain-columns"))];
     let photo = "";
@@ -325,6 +313,7 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
       holder.replaceChildren(node);
       [parts, compared] = [{ result, light, tag: node.querySelector(".tag.right") }, before];
       result.classList.add("result");
+      ground.addEventListener("load", () => yours.style.setProperty("--ratio", ground.naturalWidth / ground.naturalHeight)); // a picture need not be square
     }
     parts.result.src = src;
     parts.light.hidden = !(r && r.where);
@@ -344,12 +333,8 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
   function showPad() {
     const keys = corners();
     pad.hidden = between.hidden = keys.length < 4;
-    keys.forEach((key, place) => { const one = cellAt(row, key); setPicture(pad.children[place], one ? link(one.src) : "", columnOf(key).title); });
-    const [x, y] = here();
-    dot.style.left = `calc(${DOT}px + ${x} * (100% - ${2 * DOT}px))`;
-    dot.style.top = `calc(${DOT}px + ${y} * (100% - ${2 * DOT}px))`;
-    pad.ariaValueText = `${Math.round(100 * x)} % across, ${Math.round(100 * y)} % down`;
-    dot.classList.toggle("away", !at && !keys.includes(column));
+    const pictures = keys.map((key) => ({ src: link((cellAt(row, key) || {}).src), title: columnOf(key).title }));
+    plane.show(pictures, here(), !at && !keys.includes(column));
     attended.hidden = masked.hidden = !value.rows.some((one) => one.where);
     only.checked = settings.attention;
     panel.hidden = pad.hidden && attended.hidden;
@@ -359,10 +344,14 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
     drawControls();
     view.hidden = !value.photos.length;
     empty.hidden = !view.hidden;
+    own.hidden = !value.chips.length || value.photos.length > 0;
     const there = !view.hidden && Boolean(rowOf(row)) && Boolean(at || cell());
     sheet.hidden = !value.sheet;
     [keep, png, about].forEach((node) => { node.hidden = !there; });
-    if (view.hidden) return;
+    if (view.hidden) {
+      if (root.offsetParent) describe(currentItem(), value);
+      return;
+    }
     root.dataset.due = String(Boolean(turning) || waits || value.busy); // the page's tests wait for this, too
     root.style.setProperty("--strength", settings.strength);
     root.style.setProperty("--where", where);
@@ -405,7 +394,7 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
   function draw() {
     value = props.value || EMPTY;
     showRun(words, bar, value);
-    empty.textContent = value.lesson || "";
+    lesson.textContent = value.lesson || "";
     if (value.set !== set) { // values that were restored, or what another kind of picture can be asked for
       settings = { ...NOTHING, ...value.settings };
       set = value.set;

@@ -487,8 +487,8 @@ window.imaginarium = (() => {
 
   // The picture that a key means: the large one, else that of the canvas which has the focus or the pointer.
   function meantItem() {
-    const cell = document.activeElement.closest("figure.cell") || document.querySelector("figure.cell:hover") || inSight(".look-yours");
-    const star = cell && cell.querySelector(".star");
+    const cells = [document.activeElement.closest("figure.cell"), document.querySelector("figure.cell:hover"), inSight(".look-yours")];
+    const [star] = cells.map((cell) => cell && cell.querySelector(".star")).filter(Boolean);
     return currentItem() || (star && { star });
   }
 

@@ -122,8 +122,8 @@ def look() -> dict[str, Any]:
         "#fff4ed", "#ffe6d5", "#feccaa", "#fdac74", "#fb8a3c", "#e8590c", "#c2410c", "#a3360c", "#822c12", "#692612", "#3b1208"
     )  # fmt: skip
     theme = gr.themes.Base(primary_hue=accent, neutral_hue="zinc", radius_size="md", font=_FONT, font_mono=_MONO)
-    names = ("stream.js", "studio.js", "walk.js", "map.js", "brush.js", "morph.js", "canvas.js", "makeup.js", "domains.js")
-    scripts = "\n".join(asset(name) for name in names)
+    names = ("stream", "studio", "walk", "map", "brush", "morph", "canvas", "makeup", "plane", "domains")
+    scripts = "\n".join(asset(f"{name}.js") for name in names)
     return {"theme": theme, "css": asset("studio.css"), "head": f"<script>{scripts}</script>"}
 
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 # The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
 
-STYLES, MOST_STYLES, MOST_PHOTOS = 4, 8, 4
+STYLES, MOST_STYLES, MOST_PHOTOS = 4, 12, 4
 FIRST = ("Smiling", "Blond_Hair", "Eyeglasses", "Bangs")  # what the first visitor sees done to a sample
 
 
@@ -295,13 +295,16 @@ class DomainsTab:
 
     def take(self, desk: Desk, sent: Parcel) -> Iterator[tuple[Any, ...]]:
         """A kept result becomes the photo, or its style one of those that are liked."""
-        room, there = room_of(desk), list(self._here())
+        room = room_of(desk)
         if sent.kind == "z":
             title = base_name(sent.photo.name.removesuffix(".png"))
             yield self._values(desk, self._shelf.add(desk, file_of(sent.recipe, title[:LONGEST_NAME])))
             return
         if sent.kind == "picture" and room.what == FACES:
-            self._set_what(desk, next(name for name in there if name != FACES))
+            whole = [name for name in self._here() if name != FACES]
+            if not whole:
+                raise ValueError("There is no network for such pictures here yet: send a photo of a person.")
+            self._set_what(desk, whole[0])
         slot, table = sent_slot(sent), table_of(desk)
         table.slots, table.expected = [slot], ()
         take_whole(desk)
@@ -318,7 +321,8 @@ class DomainsTab:
 
         room, what = room_of(desk), recipe.parameters.get("domains")
         try:
-            self._set_what(desk, what if isinstance(what, str) and what in self._here() else room.what)
+            if isinstance(what, str) and what in self._here():
+                self._set_what(desk, what)
             missing = self._photos.restore(desk, recipe)
             room.waits = recipe if missing else None
             request = None if missing else request_from_recipe(recipe, [slot.photo() for slot in table_of(desk).slots])

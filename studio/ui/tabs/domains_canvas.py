@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from studio.core.recipe import Recipe
 from studio.ui.parts import capital, pretty, served
 from studio.ui.session import Desk, Slot, Table
-from studio.ui.shelf import Liked, base_name, name_of
+from studio.ui.shelf import Liked, name_of
 from studio.ui.source import PEOPLE, eyes_of
 from studio.ui.tabs.makeup_canvas import KEPT_TITLES, READINGS, figures_of
 from studio.ui.tabs.morph_canvas import EMPTY, Run, shown, told
@@ -165,9 +165,11 @@ class Translating(Run):
 
     def title(self, look: Mapping[str, Any]) -> str:
         """What a place is called."""
-        column = next((c["title"] for c in self.value["columns"] if c["key"] == look.get("column")), "")
         _, target = self.rows[str(look.get("row"))]
-        return f"{words_of(target)}, {'between styles' if look.get('at') else base_name(column).lower()}"
+        if look.get("at"):
+            return f"{words_of(target)}, between styles"
+        column = next(one for one in self.value["columns"] if one["key"] == look.get("column"))
+        return f"{words_of(target)}, {column['title'].lower()}" if column["drawn"] else f"{words_of(target)} in {column['title']}"
 
 
 # -- a visitor's own ------------------------------------------------------------------------------------------------------
@@ -268,7 +270,8 @@ def start(
         "cells": cells,
         "rows": [{"key": key, "photo": photo, "title": words_of(target), "where": lights.get(key)}
                  for key, (photo, target) in rows.items()],
-        "columns": [{"key": key, "title": title, "code": name_of(code)} for key, (title, code) in columns.items()],
+        "columns": [{"key": key, "title": title, "code": name_of(code), "drawn": key not in room.liked.codes}
+                    for key, (title, code) in columns.items()],
         "ready": str(room.deals),
     }  # fmt: skip
     if room.chosen in keys:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -14,7 +15,7 @@ from studio.core.checkpoints import CheckpointError
 from studio.core.gallery import GalleryError
 from studio.ui.parts import buttons, event_value, note, pretty, problem_text, progress
 from studio.ui.session import Backstage, Desk, Slot
-from studio.ui.shelf import GONE, base_name
+from studio.ui.shelf import GONE, name_of
 from studio.ui.source import face_choices
 from studio.ui.strip import parcel, strip_value
 from studio.ui.tabs.domains_canvas import (
@@ -48,6 +49,7 @@ WHO = {
     "art": "Drop a picture first.",
     "cars": "Drop a photo of a car first.",
 }
+PAUSE = 0.2  # s between two drawings of the canvas, which holds all cells: several come at once
 
 
 class Making:
@@ -127,7 +129,8 @@ class Making:
         worn = {key: (room.liked.titles[key], room.liked.codes[key]) for key in settings.worn if key in room.liked.codes}
         given = room.given.styles if room.given else ()
         styles = given or [as_numbers(random_style(seed, index)) for index in range(count)]
-        others = {f"style-{index}": (f"Style {index + 1}", style) for index, style in enumerate(styles)}
+        known = {name_of(style) for _, style in worn.values()}  # one that is drawn again has its column already
+        others = {f"style-{n}": (f"Style {n + 1}", style) for n, style in enumerate(styles) if name_of(style) not in known}
         return dict(list({**worn, **others}.items())[:MOST_STYLES])
 
     def _found(self, desk: Desk, engine: Engine, slot: Slot, request: DomainsRequest) -> Found:
@@ -142,22 +145,39 @@ class Making:
     # -- a run ----------------------------------------------------------------------------------------------------------
 
     def _fill(self, desk: Desk, engine: Engine, sent: str, given: Sequence[Any], keeps: bool) -> Iterator[tuple[Any, ...]]:
-        from studio.pipelines.domains import Cell, DomainsResult, translate
-        from studio.pipelines.domains_labels import all_targets, domains_of
-        from studio.pipelines.parts import Progress
-
         room = room_of(desk)
         settings = room.read(sent)
         columns, requests = self.requests(desk, engine, settings, *given)
-        run, info = room.begin(), domains_of(engine, room.what)
+        run = room.begin()
         room.making = (sent, given) if keeps else None
         looking = "Looking at the faces" if room.what == FACES else "Looking at the pictures"
         room.value |= {"busy": True, "done": 0, "total": 0, "message": looking, "run": run, "sheet": False, "recipe": None}
         yield desk, room.value, gr.skip(), gr.skip(), "", *buttons(busy=True)
-        rows: dict[str, tuple[str, Target]] = {}
-        room.found = {slot.id: room.found[slot.id] for slot, _ in requests if slot.id in room.found}
-        keys = {slot.id for slot, _ in requests}
-        room.value["photos"] = [photo for photo in room.value["photos"] if photo["key"] in keys]
+        rows = self._rows(desk, engine, requests, run)
+        if room.run != run:  # others are asked for meanwhile
+            return
+        if not room.stopped:
+            todo = start(room, rows, columns, settings)
+            todo = list(rows) if keeps else todo
+            room.value |= {"total": len(todo) * len(columns), "message": "Starting"}
+            yield desk, room.value, gr.skip(), self._shelf.draw(desk), "", gr.skip(), gr.skip()
+            yield from self._results(desk, engine, requests, run, todo, settings, keeps)
+        if room.run == run:
+            room.value["sheet"] = not room.stopped
+            room.settle(_summary(room, keeps))
+        yield desk, room.value, gr.skip(), gr.skip(), "", *buttons(busy=room.value["busy"])
+
+    def _rows(
+        self, desk: Desk, engine: Engine, requests: Sequence[tuple[Slot, DomainsRequest]], run: int
+    ) -> dict[str, tuple[str, Target]]:
+        """Photo and target of each row, by key; every photo is looked at for that."""
+        from studio.pipelines.domains_labels import all_targets, domains_of
+
+        room, rows = room_of(desk), {}
+        here = {slot.id for slot, _ in requests}
+        room.found = {photo: known for photo, known in room.found.items() if photo in here}
+        room.value["photos"] = [photo for photo in room.value["photos"] if photo["key"] in here]
+        info = domains_of(engine, room.what)
         for place, (slot, request) in enumerate(requests):
             found = self._found(desk, engine, slot, request)
             if not room.goes_on(run):
@@ -165,41 +185,47 @@ class Making:
             show_photo(room, slot, found, first=place == 0)
             for target in request.targets or all_targets(info, found.shows):
                 rows[row_key(slot, target)] = slot.id, target
-        if room.run != run:  # others are asked for meanwhile
-            return
-        if room.stopped:
-            room.settle("Stopped.")
-            yield desk, room.value, gr.skip(), gr.skip(), "", *buttons(busy=False)
-            return
-        todo = start(room, rows, columns, settings)
-        todo = list(rows) if keeps else todo
-        total, done = len(todo) * len(columns), 0
-        room.value |= {"total": total, "message": "Starting"}
-        yield desk, room.value, gr.skip(), self._shelf.draw(desk), "", gr.skip(), gr.skip()
+        return rows
+
+    def _results(
+        self,
+        desk: Desk,
+        engine: Engine,
+        requests: Sequence[tuple[Slot, DomainsRequest]],
+        run: int,
+        todo: Sequence[str],
+        settings: Settings,
+        keeps: bool,
+    ) -> Iterator[tuple[Any, ...]]:
+        """The results of the rows ``todo``, photo by photo."""
+        from studio.pipelines.domains import Cell, DomainsResult, translate
+        from studio.pipelines.parts import Progress
+
+        room, columns, spoken = room_of(desk), list(room_of(desk).codes), 0.0
         for slot, request in requests:
-            mine = tuple(rows[key][1] for key in todo if rows[key][0] == slot.id)
+            mine = tuple(room.rows[key][1] for key in todo if room.rows[key][0] == slot.id)
             if not mine or not room.goes_on(run):
                 continue
             found = room.found[slot.id][1]
             with closing(translate(engine, replace(request, targets=mine), found)) as steps:
                 for step in steps:
                     if not room.goes_on(run):
-                        break
+                        return
                     strip = gr.skip()
                     if isinstance(step, Cell):
-                        key = f"{row_key(slot, step.target)}/{list(columns)[step.column]}"
+                        key = f"{row_key(slot, step.target)}/{columns[step.column]}"
                         show_cell(room, key, found, step, settings)
-                        strip = self._keep_one(desk, slot, key, found, step, settings) if keeps else strip
-                        room.value["done"] = done = done + 1
-                    elif isinstance(step, DomainsResult) and len(requests) == 1 and len(mine) == len(rows):
-                        room.value["recipe"] = pretty(step.recipe)
+                        room.value["done"] += 1
+                        if keeps:
+                            strip = self._keep_one(desk, slot, key, found, step, settings)
+                        elif time.monotonic() - spoken < PAUSE:
+                            continue
                     elif isinstance(step, Progress):
-                        room.value |= progress(replace(step, done=done, total=total))
+                        room.value |= progress(replace(step, done=room.value["done"], total=room.value["total"]))
+                    elif isinstance(step, DomainsResult) and len(mine) == len(room.rows):
+                        room.value["recipe"] = pretty(step.recipe)
+                    spoken = time.monotonic()
                     yield desk, room.value, strip, gr.skip(), "", gr.skip(), gr.skip()
-        if room.run == run:
-            room.value["sheet"] = not room.stopped
-            room.settle(_summary(room, keeps, done, total))
-        yield desk, room.value, gr.skip(), gr.skip(), "", *buttons(busy=room.value["busy"])
 
     # -- keeping --------------------------------------------------------------------------------------------------------
 
@@ -252,7 +278,7 @@ class Making:
         if likes:
             self._backstage.gallery(desk).favourite(kept_id)
         said = "its style is among those you like" if likes else "it is kept"
-        outcome["note"] = parcel(desk, note=note(f"{base_name(title)}: {said}."))
+        outcome["note"] = parcel(desk, note=note(f"{title}: {said}."))
         yield desk, room.value, strip_value(self._backstage, desk), self._shelf.draw(desk), "", *buttons(busy=room.value["busy"])
 
 
@@ -297,10 +323,10 @@ def row_key(slot: Slot, target: Target) -> str:
     return f"{slot.id}.{target_text(target)}"
 
 
-def _summary(room: Translating, keeps: bool, done: int, total: int) -> str:
+def _summary(room: Translating, keeps: bool) -> str:
     """What is said at the end of a run."""
     if room.stopped:
-        return f"Stopped after {done} of {total}; what was made is kept." if keeps else f"Stopped after {done} of {total}."
+        return f"Stopped after {room.value['done']} of {room.value['total']}{'; what was made is kept' * keeps}."
     if keeps:
         return "Made and kept. ☆ puts a style among those you like."
     return "Drag over the square for more styles; Make keeps all of it at the photo's own size."
