@@ -195,6 +195,14 @@ def list_generators(source: Engine | Registry) -> tuple[GeneratorInfo, ...]:
     return tuple(info for name in GENERATORS if (info := _generator(registry_of(source), name)).cards)
 
 
+def nearest_first(generators: Sequence[GeneratorInfo]) -> tuple[GeneratorInfo, ...]:
+    """Those whose faces are nearest to photographs first, by the kernel distance on their cards; K-GANs, which are meant to leave
+    the faces, after all others, in the order of the GANs that they came from."""
+    plain = {_FAMILIES[info.name]: info.cards[0] for info in generators if not info.animals}
+    distances = {family: card.measures.get("kid_imagenet", math.inf) for family, card in plain.items()}
+    return tuple(sorted(generators, key=lambda info: (bool(info.animals), distances.get(_FAMILIES[info.name], math.inf))))
+
+
 def dream(engine: Engine, request: DreamRequest) -> Iterator[Progress | Candidate | DreamResult]:
     """Draws faces and, with a ``strength``, translates them (IAN, section 3.2): yields candidates as they come, the result last.
 

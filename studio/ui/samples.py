@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
 
 ASTRONAUT = Sample("astronaut.jpg", "Eileen Collins", ASSETS / "samples" / "astronaut.jpg")
-SAMPLE_SEED, SAMPLES = 4, 4
+SAMPLE_SEED, SAMPLES = 11, 4
 
 
 def dreamt_samples(engine: Engine, generator: str) -> list[Sample]:
@@ -42,7 +42,7 @@ class Samples:
 
     def warm_up(self, engine: Engine) -> None:
         """Dreams up the faces, once; the caller sees to it that no two do."""
-        from studio.pipelines.manifold import list_generators
+        from studio.pipelines.dream import list_generators, nearest_first
 
-        if len(self._all) == 1 and (generators := list_generators(engine.registry)):
-            self._all = (ASTRONAUT, *dreamt_samples(engine, generators[0]))
+        if len(self._all) == 1 and (generators := nearest_first(list_generators(engine))):
+            self._all = (ASTRONAUT, *dreamt_samples(engine, generators[0].name))

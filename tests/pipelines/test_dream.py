@@ -29,6 +29,7 @@ from studio.pipelines.dream import (
     dream,
     list_generators,
     more_like,
+    nearest_first,
     request_from_recipe,
     stage_by_stage,
 )
@@ -110,6 +111,13 @@ def test_generators_are_listed_with_their_finest_networks_and_animals(engine):
     assert by_name["dcgan"].animals == ()
     assert [by_name[name].study for name in ("dcgan", "k-began", "k-dcgan")] == ["blurred", None, "odd"]
     assert list_generators(engine.registry) == found
+
+
+def test_the_best_generator_is_the_nearest_to_photographs_and_no_k_gan(tmp_path):
+    near, far = sampler("dcgan", measures={"kid_imagenet": 30.7}), sampler("stylegan", measures={"kid_imagenet": 210.1})
+    engine = FakeEngine(tmp_path, [far, sampler("began"), sampler("began", "lion"), sampler("dcgan", "lion"), near])
+    ordered = [info.name for info in nearest_first(list_generators(engine))]
+    assert ordered == ["dcgan", "flagship", "began", "k-dcgan", "k-began"]
 
 
 def test_a_generator_without_networks_is_not_listed(tmp_path):

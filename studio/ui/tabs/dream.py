@@ -51,11 +51,11 @@ ROWS = 8  # faces on the sheet of the stages
 SETTLE = 0.15  # s that a dial has to rest before it is heeded: whatever is drawn is kept, too
 MAKING, SETTINGS = 6, 8  # how many outputs making has, and how many the widgets are with the hint
 HINTS = {
-    "flagship": "The finest faces, and the widest choice.",
+    "flagship": "Has a say in how daring faces are, from calm to unusual.",
     "k-began": "A BEGAN that imagines the animal in the face.",
     "began": "Soft, calm faces, straight to the front.",
     "k-dcgan": "A DCGAN that imagines the animal in the face.",
-    "dcgan": "Rough sketches of faces, the oldest way.",
+    "dcgan": "Faces of many kinds, by the first network of this sort.",
 }
 STRENGTH_HINT = "0 is the dreamt face, 1 the animal, beyond it a caricature"
 IMAGINATION_HINT = "0 is the plain GAN, 1 its K-GAN, which has seen the animal"
@@ -153,9 +153,9 @@ class Dreams:
 
     def _generators(self) -> tuple[GeneratorInfo, ...]:
         """The best first."""
-        from studio.pipelines.dream import list_generators
+        from studio.pipelines.dream import list_generators, nearest_first
 
-        return tuple(reversed(list_generators(self._backstage.registry)))
+        return nearest_first(list_generators(self._backstage.registry))
 
     def _info(self, name: str) -> GeneratorInfo | None:
         return next((info for info in self._generators() if info.name == name), None)
