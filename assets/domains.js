@@ -6,7 +6,7 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
     drawChips, drawStar, drawCells, figures, textPicker } = imaginarium;
   const EMPTY = { ready: "", chips: [], either: [], locks: [], photos: [], rows: [], columns: [], cells: {}, settings: {}, set: 0, done: 0, total: 0, message: "", busy: false, run: 0 };
   const REST_MS = 350; // without a move, after which the rest is asked for
-  const NOTHING = { targets: [], together: false, strength: 1, attention: true, locks: [], worn: [] };
+  const NOTHING = { targets: [], together: false, strength: 1, attention: false, locks: [], worn: [] };
 
   let value = EMPTY, run = 0, set = -1, ready = "", picked = "", timer = 0, turning = 0, waits = false, compared = "", parts = null, unfolded = false;
   let settings = NOTHING, where = 0, row = "", column = "", wished = "", at = null; // ``at``: a place on the plane of styles instead of a column
@@ -55,7 +55,7 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
   const attended = make("label", { className: "domain-dial", title: "What stays in the light is where the network changes the photo (its attention)" },
     make("span", { textContent: "Where it changed" }), attention);
   const only = make("input", { type: "checkbox" });
-  const masked = make("label", { className: "switch", title: "Off: whatever the network draws is laid on everywhere" }, only, "Change it only there");
+  const masked = make("label", { className: "switch", title: "The change is held to where the network attends" }, only, "Change it only there");
   const between = make("p", { className: "hint", textContent: "Drag over the square: between its four styles lie new ones." });
   const panel = make("div", { className: "keep-panel domain-panel" }, pad, make("div", { className: "domain-dials" }, between, attended, masked));
 
@@ -375,7 +375,8 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
 
   function tale() {
     const all = wordsOf();
-    if (!value.ready || !all.length) return [make("p", { textContent: value.tale || "" })].filter((node) => node.textContent);
+    const missing = value.missing && make("p", { className: "hint", textContent: value.missing });
+    if (!value.ready || !all.length) return [make("p", { textContent: "What becomes of a photo is told here." }), missing].filter(Boolean);
     const list = make("ul", { className: `words${isToldOf() ? "" : " stale"}` }, ...all.filter((one) => one.text).map((one) => {
       const said = line({ ...one, figure: "" });
       said.classList.toggle("asked", Boolean(one.asked));
@@ -384,7 +385,7 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
     const more = make("details", { open: unfolded }, make("summary", { textContent: "Figures" }), figures(all));
     more.addEventListener("toggle", () => { unfolded = more.open; });
     const recipe = (made(cell()) || value).recipe;
-    return [make("h3", { textContent: titleOf() }), list, more, value.missing && make("p", { className: "hint", textContent: value.missing }), value.study && studyNote(value.study),
+    return [make("h3", { textContent: titleOf() }), list, more, missing, value.study && studyNote(value.study),
       recipe && recipeDetails({ recipe })].filter(Boolean);
   }
   tell(root, tale);

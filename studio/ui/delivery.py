@@ -27,7 +27,7 @@ from studio.ui.strip import QUIET, parcel, strip_value
 
 @dataclass(frozen=True, eq=False)
 class Parcel:
-    """A kept result on its way to a tab that takes it as ``kind`` ("photo", "picture", "code", "mask", "style")."""
+    """A kept result on its way to a tab that takes it as ``kind`` ("photo", "picture", "code", "mask", "style", "z")."""
 
     kind: str
     photo: Photo

@@ -66,7 +66,7 @@ def opened(tab) -> Desk:
 
 def said(*targets, **more) -> str:
     """The canvas's controls as the browser sends them."""
-    settings = {"targets": list(targets), "together": False, "strength": 1, "attention": True, "locks": [], "worn": [], **more}
+    settings = {"targets": list(targets), "together": False, "strength": 1, "attention": False, "locks": [], "worn": [], **more}
     return json.dumps(settings, separators=(",", ":"))
 
 
@@ -208,7 +208,7 @@ def test_make_keeps_each_at_the_photos_own_size_and_its_recipe_makes_the_same_pi
     assert gallery.count() == 0
     value = made(tab, desk, SMILE, GLASSES, strength=0.5)
     one = cell(value, 1, 1)
-    assert gallery.count() == 4 and one["kept"] == "[0.5,true]" and one["item"]["before"] and value["sheet"]
+    assert gallery.count() == 4 and one["kept"] == "[0.5,false]" and one["item"]["before"] and value["sheet"]
     kept = open_photo(gallery.png(one["id"]))
     assert kept.rgb.shape == open_photo(photo).rgb.shape and gallery.get(one["id"]).name == "No glasses, style 2 on astronaut"
     recipe = Recipe.from_link(gallery.recipe(one["id"]).to_link())

@@ -31,7 +31,7 @@ FACES = "attributes"  # the domains that are of a face; all others take the whol
 LESSONS = {
     FACES: "Choose a sample or drop a photo of a person. Each row is one thing that the face shall show, each column a style.",
     "art": "Drop a picture of your own: a street, a pet, a table. Each row is somebody who paints it, each column another mood.",
-    "cars": "Drop a photo of a car of your own. Each row is a colour it comes in, each column another paint of that colour.",
+    "cars": "Drop your own photo of a car that fills the picture. Each row is a colour it comes in, each column another paint.",
 }
 SUBJECTS = {FACES: PEOPLE, "art": "anything to paint", "cars": "cars"}
 QUESTIONS = {FACES: "What it shall show", "art": "Painted by", "cars": "Its colour"}
@@ -50,7 +50,7 @@ class Settings:
     targets: tuple[tuple[str, bool], ...] = ()
     together: bool = False
     strength: float = 1.0
-    attention: bool = True
+    attention: bool = False
     locks: tuple[str, ...] = ()
     worn: tuple[str, ...] = ()
 
@@ -70,7 +70,7 @@ class Settings:
             tuple((label, asked[label]) for label in labels if label in asked),
             said.get("together") is True,
             float(strength) if sound else 1.0,
-            said.get("attention") is not False,
+            said.get("attention") is True,
             tuple(name for name in locks if name in _listed(said, "locks")),
             tuple(key for key in _listed(said, "worn") if isinstance(key, str))[:MOST_WORN],
         )
@@ -358,6 +358,6 @@ def describe(recipe: Recipe) -> list[list[str]]:
     texts = [one] if isinstance(one, str) else [text for text in many or () if isinstance(text, str)]
     rows = [["Shows", "; ".join(words_of(read_target(text)) for text in texts)]] if texts else []
     rows += [["How strong", f"{100 * strength:.0f} %"]] if type(strength) in (int, float) else []
-    rows += [["Where", "all over"]] if asked.get("attention") is False else []
+    rows += [["Where", "only where the network attends"]] if asked.get("attention") is True else []
     held = ", ".join(READINGS.get(str(name), str(name)) for name in locks) if isinstance(locks, list) else ""
     return [*rows, *([["Must not change", held]] if held else [])]
