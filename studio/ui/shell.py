@@ -45,10 +45,10 @@ class Shell:
 class Tab(Protocol):
     """A tab: ``id`` and ``title`` for the header.
 
-    ``takes`` maps the kinds of things it can be sent ("photo" of a person, "picture" of none, "code", "mask", "style" of a made-up
-    face, "z") to what the button says. ``outputs`` are what ``open``, ``restore`` and ``take`` set, in their order. ``offer``, built where the tab
-    restores, offers to pull the networks of ``desk.wanted``, which ``restore`` sets to its recipe. ``added`` is the event of
-    files that arrived: after it ``desk.routed`` goes to its own tab.
+    ``takes`` maps the kinds of things it can be sent ("photo" of a person, "picture" of none, "code", "mask", "style" of a
+    made-up face, "z") to what the button says. ``outputs`` are what ``open``, ``restore`` and ``take`` set, in their order.
+    ``offer``, built where the tab restores, offers to pull the networks of ``desk.wanted``, which ``restore`` sets to its recipe.
+    ``added`` is the event of files that arrived: after it ``desk.routed`` goes to its own tab.
     """
 
     id: str
