@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from studio.core.registry import register_model
 
+LEAK = 0.1  # of what a picture should have been that is learnt from where it is full
 RANGE = 0.98  # of a photo's values, so that there is room for change at either end
 
 
@@ -60,7 +61,7 @@ class Generator(nn.Module):
 
     Four pixels make one place before the first layer and after the last one: layers at the full side would take half of the time.
     What is drawn is added to the photo, before the tanh that keeps a picture in its range: a network need not learn to give the
-    photo back, only what is to change.
+    photo back, only what is to change, and where nothing is attended the photo stays.
 
     Args:
         labels: domains, or attributes, K. latent: numbers Z in z.
@@ -95,6 +96,8 @@ class Generator(nn.Module):
         self.attend = nn.ModuleList(Block(most) for _ in range(n_blocks * attention))
         self.attention = nn.Conv2d(most, 1, 3, 1, 1, bias=False) if attention else None
         self.attention_norm = Norm(1) if attention else None
+        if attention:
+            nn.init.ones_(self.attention_norm.shift)  # at first nearly everywhere
         self.ups = nn.ModuleList(_conv3(2 * c, c) for c in reversed(widths[:-1]))
         self.up_norms = nn.ModuleList(Norm(c, whole=True) for c in reversed(widths[:-1]))
         self.to_rgb = nn.Conv2d(width, 12, 3, 1, 1)
@@ -121,8 +124,8 @@ class Generator(nn.Module):
             return {"image": self._draw(changed, image)}
         where = self._attend(found)
         size = image.shape[-2:]
-        drawn = self._draw((1 - where) * found + where * changed, image)  # eq. 6.9
-        return {"image": drawn, "attention": F.interpolate(where, size=size, mode="bilinear", align_corners=False)}
+        wide = F.interpolate(where, size=size, mode="bilinear", align_corners=False)
+        return {"image": self._draw((1 - where) * found + where * changed, image, wide), "attention": wide}  # eq. 6.9
 
     def _encode(self, image: Tensor, label: Tensor) -> Tensor:
         """E(x, l): (B, C, h, w). A norm right behind the label's own maps would forget them: it is in the norms."""
@@ -140,11 +143,14 @@ class Generator(nn.Module):
             x = block(x, found)
         return self.attention_norm(self.attention(x), found).sigmoid()
 
-    def _draw(self, x: Tensor, image: Tensor) -> Tensor:
+    def _draw(self, x: Tensor, image: Tensor, where: Tensor | float = 1.0) -> Tensor:
         for conv, norm in zip(self.ups, self.up_norms, strict=True):
             x = F.relu(norm(conv(F.interpolate(x, scale_factor=2)), x))
-        change = F.pixel_shuffle(self.to_rgb(x), 2)
-        return torch.tanh(torch.atanh(RANGE * image.float()) + change.float())
+        change = where * F.pixel_shuffle(self.to_rgb(x), 2)
+        drawn = torch.atanh(RANGE * image.float()) + change.float()
+        # Behind a tanh a colour that is full would learn nothing more: red that should have been yellow stayed red.
+        more = LEAK * (drawn - drawn.detach()) if self.training else 0
+        return torch.tanh(drawn) + more
 
 
 def _said(conditions: int, channels: int) -> nn.Linear:

@@ -37,13 +37,14 @@ HAIR = ("Brown_Hair", "Blond_Hair")
 ALSO = 0.1  # of the other attributes turn round as well
 LATENT = 8
 LAMBDA_GAN, LAMBDA_CLASS, LAMBDA_LATENT, LAMBDA_REC = 4.0, 1.0, 4.0, 3.0
+LAMBDA_ATTENTION = 0.5  # of how much of a picture is attended
 LAMBDA_VARIETY, VARIETY = 3.0, 0.2  # mode seeking, up to this share of how far photos are apart
-RATES = {"generator": 6e-4, "critic": 1.5e-3, "said": 4e-3, "code": 1.5e-3}  # the last two: label and z in norms, F_rec
+RATES = {"generator": 6e-4, "critic": 1.5e-3, "said": 4e-3, "code": 1.5e-3}  # the last two: label, z and attention in norms, F_rec
 POLICY = "translation"
 EARLY = 3  # of the trunk's maps, those F_rec hears z in
 BATCH = 64  # that the averages translate at once
 MEASURED = 200  # photos of part 9 that the measures are of
-WARM_UP = 2_000  # photos that D learns from before it teaches
+WARM_UP = 3_000  # photos that D learns from before it teaches
 CONFIGS = {64: {"width": 32, "n_blocks": 1}, 128: {"width": 48}}
 
 
@@ -280,7 +281,7 @@ class SDITTrainer(Trainer):
         if settings.compile:
             self.networks["generator"].compile()
         groups = {
-            "generator": _rated(self.networks["generator"], "generator", "said", (".to_scale.", ".to_shift.")),
+            "generator": _rated(self.networks["generator"], "generator", "said", (".to_scale.", ".to_shift.", ".attention_norm.")),
             "critic": _rated(self.networks["critic"], "critic", "code", ("code.",)),
         }
         self.optimisers = {name: torch.optim.Adam(group, RATES[name], betas=(0.5, 0.99)) for name, group in groups.items()}
@@ -327,7 +328,8 @@ class SDITTrainer(Trainer):
     ) -> tuple[dict[str, Tensor], list[Tensor]]:
         """{E, G, M} of eq. 6.8: there, and half of them back with the same latents (eq. 6.7)."""
         generator, critic = self.networks["generator"], self.networks["critic"]
-        made = generator(photos, wanted, latents)["image"].float()
+        answer = generator(photos, wanted, latents)
+        made = answer["image"].float()
         half = len(photos) // 2
         back = generator(made[:half], labels[:half], latents[:half])["image"].float()
         with fixed(critic):
@@ -342,6 +344,8 @@ class SDITTrainer(Trainer):
             if self.variant.latent_loss:
                 losses["latent"] = LAMBDA_LATENT * _unheard(answers["latent"], latents)
                 losses["variety"] = LAMBDA_VARIETY * F.relu(VARIETY - apart).mean()
+            if self.variant.attention:
+                losses["attention"] = LAMBDA_ATTENTION * answer["attention"].float().mean()
             self._follow("generator", losses)
         return losses | {"apart": apart.mean()}, [each.detach() for each in maps]
 

@@ -36,7 +36,7 @@ def test_a_picture_becomes_a_picture_and_a_map(resolution, n_downs):
 
 def test_a_new_network_changes_a_photo_without_a_lattice(given):
     image, label, latent = given
-    change = made(Generator(5, **SMALL), image, label, latent).atanh() - (RANGE * image).atanh()
+    change = made(Generator(5, **SMALL, attention=False), image, label, latent).atanh() - (RANGE * image).atanh()
     assert 1e-3 < change.abs().mean() < 1
     four = torch.nn.functional.pixel_unshuffle(change, 2).view(2, 3, 4, 8, 8)
     assert torch.allclose(four, four[:, :, :1].expand_as(four), atol=1e-4)
@@ -47,9 +47,19 @@ def test_black_and_white_can_change(given):
     generator = Generator(5, **SMALL).requires_grad_(False)
     for value in (-1.0, 1.0):
         image = torch.full((2, 3, 16, 16), value)
-        generator.to_rgb.bias.fill_(-5 * value)
+        generator.to_rgb.bias.fill_(-20 * value)
         drawn = made(generator, image, label, latent)
         assert (drawn * value).max() < 0
+
+
+def test_a_full_colour_still_learns(given):
+    """Only in training: elsewhere nothing is added to the tanh."""
+    generator = Generator(5, **SMALL, attention=False)
+    generator.to_rgb.bias.data.fill_(30.0)
+    drawn = generator(*given)["image"]
+    assert torch.equal(drawn.detach(), made(generator, *given)) and drawn.detach().min() > 0.999
+    drawn.mean().backward()
+    assert generator.to_rgb.bias.grad.sum() > 0.09
 
 
 def test_label_and_latent_have_a_say(given):

@@ -140,7 +140,7 @@ def test_both_learn_from_all_losses(make):
     trainer = make()
     before = {name: snapshot(trainer, name) for name in trainer.networks}
     losses = go(trainer, 1)
-    assert set(losses) == {"gan", "fake", "rec", "latent", "variety", "apart", "critic", "real", "refused", "code"}
+    assert set(losses) == {"gan", "fake", "rec", "latent", "variety", "attention", "apart", "critic", "real", "refused", "code"}
     for name, tensors in before.items():
         still = tensors.keys() - changed(tensors, trainer, name)
         assert not {key for key in still if tensors[key].numel() > 1}, name
