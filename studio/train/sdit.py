@@ -39,7 +39,7 @@ LATENT = 8
 LAMBDA_GAN, LAMBDA_CLASS, LAMBDA_LATENT, LAMBDA_REC = 4.0, 1.0, 4.0, 3.0
 LAMBDA_ATTENTION = 0.5  # of how much of a picture is attended
 LAMBDA_VARIETY, VARIETY = 3.0, 0.2  # mode seeking, up to this share of how far photos are apart
-RATES = {"generator": 6e-4, "critic": 1.5e-3, "said": 4e-3, "code": 1.5e-3}  # the last two: label, z and attention in norms, F_rec
+RATES = {"generator": 6e-4, "critic": 1.5e-3, "said": 4e-3, "code": 1.5e-3}  # of norms what label, z, attention say; F_rec
 POLICY = "translation"
 EARLY = 3  # of the trunk's maps, those F_rec hears z in
 BATCH = 64  # that the averages translate at once
@@ -270,8 +270,8 @@ class SDITTrainer(Trainer):
         self.kind = self.data.kind
         self.images_of, self.labels_of = self.data.images.to(self.device), self.data.labels.to(self.device)
         self.often = self.kind.weights(self.labels_of)
-        said = {name: on for name, on in asdict(self.variant).items() if name != "latent_loss"}
-        self.config = {"labels": len(self.kind.names), "latent": LATENT} | CONFIGS[size] | said
+        switches = {name: on for name, on in asdict(self.variant).items() if name != "latent_loss"}
+        self.config = {"labels": len(self.kind.names), "latent": LATENT} | CONFIGS[size] | switches
         self.trunk = imagenet_trunk(settings.data).to(self.device, memory_format=torch.channels_last)
         counts = len(self.kind.names), self.kind.domains(self.labels_of[:1]).shape[1]
         self.networks = {
@@ -280,8 +280,9 @@ class SDITTrainer(Trainer):
         }
         if settings.compile:
             self.networks["generator"].compile()
+        said = ".to_scale.", ".to_shift.", ".attention_norm."
         groups = {
-            "generator": _rated(self.networks["generator"], "generator", "said", (".to_scale.", ".to_shift.", ".attention_norm.")),
+            "generator": _rated(self.networks["generator"], "generator", "said", said),
             "critic": _rated(self.networks["critic"], "critic", "code", ("code.",)),
         }
         self.optimisers = {name: torch.optim.Adam(group, RATES[name], betas=(0.5, 0.99)) for name, group in groups.items()}
