@@ -158,7 +158,7 @@ def test_two_visitors_never_see_each_others_pictures(visit, astronaut):
     assert all(link not in second.page.content() for link in links)
 
 
-@pytest.mark.parametrize("path", ["app.py", "pretrained/index.json", "../../etc/passwd", "/etc/passwd", "studio/cli.py"])
+@pytest.mark.parametrize("path", ["app.py", "pretrained/index.json", "../../etc/passwd", "/etc/passwd", "studio/cli/files.py"])
 def test_no_file_of_the_machine_is_served(studio, path):
     for prefix in ("/gradio_api/file=", "/file=", "/static/", "/"):
         status, body = answer(f"{studio}{prefix}{path}")

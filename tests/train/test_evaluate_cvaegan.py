@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from studio import cli
+from studio.cli.evaluate import cvaegan as command
 from studio.core.registry import Card
 from studio.train import cvaegan
 from studio.train import evaluate_cvaegan as module
@@ -193,8 +194,8 @@ def test_an_unknown_row_is_refused_before_anything_is_trained():
 
 def test_the_command_measures_the_parts_that_are_named(folder, engine, capsys, monkeypatch):
     monkeypatch.setattr("studio.core.engine.Engine", lambda: nullcontext(engine))
-    monkeypatch.setattr("studio.cli._changer", lambda engine: lambda rgb: lambda name, value: (0.5 + 0.2 * value, 0.9))
-    monkeypatch.setattr("studio.cli._filler", lambda engine: lambda rgb, hole, iterations: [rgb] * 3)
+    monkeypatch.setattr(command, "_changer", lambda engine: lambda rgb: lambda name, value: (0.5 + 0.2 * value, 0.9))
+    monkeypatch.setattr(command, "_filler", lambda engine: lambda rgb, hole, iterations: [rgb] * 3)
     monkeypatch.setattr(
         "studio.pipelines.conditioned.sliders", lambda engine: [type("Slider", (), {"attribute": FIRST_ATTRIBUTE})]
     )

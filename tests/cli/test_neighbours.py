@@ -8,20 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from studio.core import engine as engine_module
 from studio.core.recipe import Recipe
 from tests.banks import BankEngine
-from tests.test_cli_character import one_line, run
-from tests.test_cli_manifold import pixels
+from tests.cli.command import one_line, pixels, run, work_in
 from tests.walks import save_person
 
 
 @pytest.fixture
 def studio(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    fake = BankEngine(tmp_path)
-    monkeypatch.setattr(engine_module, "Engine", lambda: fake)
-    return fake
+    return work_in(tmp_path, BankEngine(tmp_path), monkeypatch)
 
 
 def test_every_picture_is_written_with_its_recipe_and_made_again(capsys, studio):

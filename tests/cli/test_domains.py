@@ -7,30 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from studio.core import engine as engine_module
-from studio.core import registry
-from studio.core.faces import Face
 from studio.core.recipe import Recipe
 from studio.pipelines import domains as domains_module
-from studio.pipelines import photos as photos_module
+from tests.cli.command import again, answer, one_line, pixels, run, save, show_two_faces, work_in
 from tests.domains import LABELS, DomainsEngine, sdit
-from tests.makeups import EYES, photo_of
-from tests.test_cli_character import one_line, run
-from tests.test_cli_morph import again, answer, pixels, save
+from tests.makeups import photo_of
 
 
 @pytest.fixture
 def studio(tmp_path, monkeypatch):
     """Every photo but a grey one shows two faces."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(domains_module, "SHOWN", 96)
-    fake = DomainsEngine(tmp_path)
-    monkeypatch.setattr(engine_module, "Engine", lambda: fake)
-    monkeypatch.setattr(registry, "default_registry", lambda: fake.registry)
-    small = Face(np.array([[50, 40], [58, 40]], np.float32), (0, 0, 9, 9), 0.9)
-    faces = Face(np.array(EYES, np.float32), (0, 0, 40, 40), 0.9), small
-    monkeypatch.setattr(photos_module, "find_faces", lambda engine, rgb: faces if rgb.std() > 0 else ())
-    return fake
+    show_two_faces(monkeypatch)
+    return work_in(tmp_path, DomainsEngine(tmp_path), monkeypatch)
 
 
 @pytest.fixture
@@ -40,7 +29,7 @@ def photo(tmp_path) -> Path:
 
 def test_every_picture_has_a_file_and_figures(capsys, studio, photo):
     asked = "--to", "Smiling,Blond_Hair+no:Male", "--styles", 2, "--seed", 5, "--attention"
-    made = answer(capsys, "domains", photo, *asked, "--json")
+    made = answer(capsys, "domains", photo, *asked)
     rows, places = made["results"], [(target, column) for target in asked[1].split(",") for column in (0, 1)]
     assert [(row["target"], row["column"]) for row in rows] == places
     assert set(rows[2]["asked"]) == {"Blond_Hair", "Male"} and not rows[2]["asked"]["Male"]["on"]
@@ -54,7 +43,7 @@ def test_every_picture_has_a_file_and_figures(capsys, studio, photo):
 
 
 def test_no_strength_is_the_photo(capsys, studio, photo):
-    made = answer(capsys, "domains", photo, "--to", "Smiling", "--styles", 1, "--strength", 0, "--json")
+    made = answer(capsys, "domains", photo, "--to", "Smiling", "--styles", 1, "--strength", 0)
     np.testing.assert_array_equal(pixels(made["results"][0]["path"]), pixels(photo))
 
 
@@ -66,27 +55,27 @@ def test_the_change_is_held_to_where_the_network_attends(capsys, studio, photo):
 
 
 def test_what_is_asked_for_tells_the_domains(capsys, studio, photo):
-    painted = answer(capsys, "domains", photo, "--to", "van_gogh", "--styles", 1, "--attention", "--json")
+    painted = answer(capsys, "domains", photo, "--to", "van_gogh", "--styles", 1, "--attention")
     assert painted["domains"] == "art" and painted["results"][0]["asked"] == {} and "attention_path" not in painted["results"][0]
-    named = answer(capsys, "domains", photo, "--domains", "cars", "--styles", 1, "--json")
+    named = answer(capsys, "domains", photo, "--domains", "cars", "--styles", 1)
     assert [row["target"] for row in named["results"]] == list(LABELS["cars"])
-    everything = answer(capsys, "domains", photo, "--styles", 1, "--json")
+    everything = answer(capsys, "domains", photo, "--styles", 1)
     assert everything["domains"] == "attributes" and len(everything["results"]) == len(LABELS["attributes"])
 
 
 def test_several_photos_have_a_sheet_each_and_one(capsys, studio, photo, tmp_path):
     other = save(tmp_path / "ben.png", photo_of(2).rgb)
-    made = answer(capsys, "domains", photo, other, "--to", "Smiling", "--styles", 2, "--json")
+    made = answer(capsys, "domains", photo, other, "--to", "Smiling", "--styles", 2)
     assert [row["photo"] for row in made["results"]] == ["anna.png"] * 2 + ["ben.png"] * 2
     assert len({made["sheet"], *(row["sheet"] for row in made["photos"])}) == 3
     assert pixels(made["sheet"]).shape[0] > pixels(made["photos"][0]["sheet"]).shape[0]
 
 
 def test_a_liked_style_is_put_on_another_photo(capsys, studio, photo, tmp_path):
-    made = answer(capsys, "domains", photo, "--to", "Smiling,Male", "--styles", 2, "--save-styles", "--json")
+    made = answer(capsys, "domains", photo, "--to", "Smiling,Male", "--styles", 2, "--save-styles")
     other = save(tmp_path / "ben.png", photo_of(2).rgb)
     liked = made["results"][3]
-    used = answer(capsys, "domains", other, "--style", liked["style_file"], "--json")["results"]
+    used = answer(capsys, "domains", other, "--style", liked["style_file"])["results"]
     assert [(row["target"], row["style"]) for row in used] == [("Male", liked["style"])]
     assert Recipe.from_png(Path(used[0]["path"])).parameters["styles"] == [liked["style"]]
     assert "is a style of faces" in one_line(run(capsys, "domains", other, "--domains", "cars", "--style", liked["style_file"]))
@@ -94,7 +83,7 @@ def test_a_liked_style_is_put_on_another_photo(capsys, studio, photo, tmp_path):
 
 def test_a_broken_lock_is_said(capsys, studio, photo):
     asked = "domains", photo, "--to", "Pale_Skin", "--styles", 1, "--lock", "skin,identity"
-    row = answer(capsys, *asked, "--json")["results"][0]
+    row = answer(capsys, *asked)["results"][0]
     assert row["warnings"] == ["skin is lighter"]
     done = run(capsys, *asked)
     assert done.code == 0 and "breaks a lock: skin is lighter" in done.out and "sheet:" in done.out
@@ -102,7 +91,7 @@ def test_a_broken_lock_is_said(capsys, studio, photo):
 
 def test_what_there_is_is_listed(capsys, studio):
     studio.registry.remove(sdit("art").id)
-    made = answer(capsys, "domains", "--list", "--json")
+    made = answer(capsys, "domains", "--list")
     assert [row["domains"] for row in made["domains"]] == ["attributes", "cars"] and made["missing"] == "Not here yet: paintings."
     assert made["domains"][0]["labels"]["Eyeglasses"] == "glasses"
     assert "Not here yet" in run(capsys, "domains", "--list").out

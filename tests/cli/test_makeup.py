@@ -8,15 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from studio.core import engine as engine_module
-from studio.core import registry
-from studio.core.faces import Face
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
-from studio.pipelines import photos as photos_module
-from tests.makeups import EYES, MUNITS, MakeupEngine, photo_of
-from tests.test_cli_character import one_line, run
-from tests.test_cli_morph import again, answer, pixels, save
+from tests.cli.command import again, answer, one_line, pixels, run, save, show_two_faces, work_in
+from tests.makeups import MUNITS, MakeupEngine, photo_of
 
 FIGURES = {"makeup", "gender_before", "gender_after", "id_distance", "lpips", "confidence_drop", "skin_delta_e", "ita_shift"}
 
@@ -24,14 +19,8 @@ FIGURES = {"makeup", "gender_before", "gender_after", "id_distance", "lpips", "c
 @pytest.fixture
 def studio(tmp_path, monkeypatch):
     """Every photo but a grey one shows two faces."""
-    monkeypatch.chdir(tmp_path)
-    fake = MakeupEngine(tmp_path)
-    monkeypatch.setattr(engine_module, "Engine", lambda: fake)
-    monkeypatch.setattr(registry, "default_registry", lambda: fake.registry)
-    small = Face(np.array([[50, 40], [58, 40]], np.float32), (0, 0, 9, 9), 0.9)
-    faces = Face(np.array(EYES, np.float32), (0, 0, 40, 40), 0.9), small
-    monkeypatch.setattr(photos_module, "find_faces", lambda engine, rgb: faces if rgb.std() > 0 else ())
-    return fake
+    show_two_faces(monkeypatch)
+    return work_in(tmp_path, MakeupEngine(tmp_path), monkeypatch)
 
 
 @pytest.fixture
@@ -40,7 +29,7 @@ def photo(tmp_path) -> Path:
 
 
 def test_every_look_has_a_picture_and_figures(capsys, studio, photo):
-    made = answer(capsys, "makeup", photo, "--direction", "apply", "--keep", "1.0", "--looks", 3, "--seed", 3, "--json")
+    made = answer(capsys, "makeup", photo, "--direction", "apply", "--keep", "1.0", "--looks", 3, "--seed", 3)
     assert [row["index"] for row in made["results"]] == [0, 1, 2] and made["faces"] == 2 and "2 faces" in made["words"][0]
     assert all(set(row) >= FIGURES and 0 <= row["makeup"] <= 1 for row in made["results"])
     assert made["keep"] == {"identity": 1, "gender": 1, "age": 1} and len(made["checkpoints"]) == 3
@@ -50,32 +39,32 @@ def test_every_look_has_a_picture_and_figures(capsys, studio, photo):
 
 
 def test_nothing_asked_is_the_photo(capsys, studio, photo):
-    made = answer(capsys, "makeup", photo, "--looks", 1, "--amount", 0, "--json")
+    made = answer(capsys, "makeup", photo, "--looks", 1, "--amount", 0)
     np.testing.assert_array_equal(pixels(made["results"][0]["path"]), pixels(photo))
 
 
 def test_looks_are_saved_used_again_and_mixed(capsys, studio, photo, tmp_path):
-    made = answer(capsys, "makeup", photo, "--looks", 2, "--seed", 5, "--regions", "lips,eyes", "--save-looks", "--json")
+    made = answer(capsys, "makeup", photo, "--looks", 2, "--seed", 5, "--regions", "lips,eyes", "--save-looks")
     first, second = (Path(row["look"]) for row in made["results"])
     assert json.loads(first.read_text())["regions"] == ["lips", "eyes"]
-    used = answer(capsys, "makeup", photo, "--look", first, "--json")["results"]  # laid on where it was made for
+    used = answer(capsys, "makeup", photo, "--look", first)["results"]  # laid on where it was made for
     np.testing.assert_array_equal(pixels(used[0]["path"]), pixels(made["results"][0]["path"]))
-    mixed = answer(capsys, "makeup", photo, "--look", first, "--look", second, "--mix", 1, "--regions", "lips,eyes", "--json")
+    mixed = answer(capsys, "makeup", photo, "--look", first, "--look", second, "--mix", 1, "--regions", "lips,eyes")
     assert [row["style"] for row in mixed["results"]] == [made["results"][1]["style"]]
 
 
 def test_a_reference_gives_its_look(capsys, studio, photo, tmp_path):
     rosy = save(tmp_path / "rosy.png", (photo_of(2).rgb * (1.5, 1, 1)).astype(np.uint8))
-    made = answer(capsys, "makeup", photo, "--reference", rosy, "--json")
+    made = answer(capsys, "makeup", photo, "--reference", rosy)
     assert len(made["results"]) == 1 and made["results"][0]["style"][0] > 0.2
     assert Recipe.from_png(Path(made["results"][0]["path"])).parameters["styles"] == [made["results"][0]["style"]]
 
 
 def test_the_biased_answer_comes_beside_it(capsys, studio, photo):
-    made = answer(capsys, "makeup", photo, "--looks", 1, "--biased", "--properties", "gender", "--json")
+    made = answer(capsys, "makeup", photo, "--looks", 1, "--biased", "--properties", "gender")
     (row,) = made["results"]
     assert made["keep"] == {"identity": 0, "gender": 1, "age": 0} and "biased" in Path(row["biased"]["path"]).name
-    plain = answer(capsys, "makeup", photo, "--looks", 1, "--keep", 0, "--json")["results"][0]
+    plain = answer(capsys, "makeup", photo, "--looks", 1, "--keep", 0)["results"][0]
     np.testing.assert_array_equal(pixels(plain["path"]), pixels(row["biased"]["path"]))
 
 
@@ -113,10 +102,10 @@ def test_missing_networks_are_named(capsys, studio, photo):
 
 
 def test_a_look_of_another_direction_is_refused(capsys, studio, photo):
-    made = answer(capsys, "makeup", photo, "--looks", 1, "--direction", "remove", "--save-looks", "--json")
+    made = answer(capsys, "makeup", photo, "--looks", 1, "--direction", "remove", "--save-looks")
     assert "makeup, remove" in one_line(run(capsys, "makeup", photo, "--look", made["results"][0]["look"]))
 
 
 def test_the_picture_says_that_only_a_part_was_made(capsys, studio, photo):
-    path = Path(answer(capsys, "makeup", photo, "--looks", 1, "--json")["results"][0]["path"])
+    path = Path(answer(capsys, "makeup", photo, "--looks", 1)["results"][0]["path"])
     assert b"compositeWithTrainedAlgorithmicMedia" in path.read_bytes() and len(to_png(pixels(path))) < path.stat().st_size

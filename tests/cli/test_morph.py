@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from studio.core import engine as engine_module
-from studio.core import registry
-from studio.core.images import to_png
 from studio.core.recipe import Recipe
+from tests.cli.command import again, answer, one_line, pixels, run, save, work_in
 from tests.morphs import LABELS, MorphEngine, patches
-from tests.test_cli_character import one_line, run
 
-CENTRE = ("--frame", "centre", "--json")
+CENTRE = ("--frame", "centre")
 
 
 @pytest.fixture
 def studio(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    fake = MorphEngine(tmp_path)
-    monkeypatch.setattr(engine_module, "Engine", lambda: fake)
-    monkeypatch.setattr(registry, "default_registry", lambda: fake.registry)
-    return fake
+    return work_in(tmp_path, MorphEngine(tmp_path), monkeypatch)
 
 
 @pytest.fixture
@@ -40,28 +31,6 @@ def mask(tmp_path) -> Path:
     return save(tmp_path / "mask.png", hole)
 
 
-def save(path: Path, rgb: np.ndarray) -> Path:
-    path.write_bytes(to_png(rgb))
-    return path
-
-
-def pixels(path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def answer(capsys, *arguments) -> dict:
-    done = run(capsys, *arguments)
-    assert done.code == 0 and done.err == "", done.err
-    return json.loads(done.out)
-
-
-def again(capsys, path, *photos) -> dict:
-    made = answer(capsys, "again", path, *photos, "--json")
-    assert made["exact"] is True
-    return made
-
-
 def test_a_morph_has_a_picture_for_each_frame_and_is_made_again(capsys, studio, photos):
     made = answer(capsys, "morph", *photos, "--frames", 4, "--steps", 2, *CENTRE)
     assert len(made["frames"]) == 4 and [row["photo"] for row in made["found"]] == ["photo-1.png", "photo-2.png"]
@@ -72,7 +41,7 @@ def test_a_morph_has_a_picture_for_each_frame_and_is_made_again(capsys, studio, 
 
 
 def test_a_morph_of_flowers_plays(capsys, studio, photos):
-    made = answer(capsys, "morph", *photos, "--domain", "flowers", "--frames", 2, "--steps", 0, "--video", "--json")
+    made = answer(capsys, "morph", *photos, "--domain", "flowers", "--frames", 2, "--steps", 0, "--video")
     assert set(made["video"]) == {"mp4", "gif", "webp"} and Path(made["video"]["mp4"]).name == "morph.mp4"
 
 
@@ -101,10 +70,10 @@ def test_a_hole_is_filled_and_the_rest_of_the_photo_is_left(capsys, studio, phot
 
 
 def test_classes_are_listed_and_drawn(capsys, studio):
-    assert answer(capsys, "classes", "--domain", "birds", "--list", "--json")["labels"] == ["American Goldfinch", "Blue Jay"]
-    made = answer(capsys, "classes", "--domain", "birds", "--label", "blue jay", "--n", 3, "--seed", 3, "--json")
+    assert answer(capsys, "classes", "--domain", "birds", "--list")["labels"] == ["American Goldfinch", "Blue Jay"]
+    made = answer(capsys, "classes", "--domain", "birds", "--label", "blue jay", "--n", 3, "--seed", 3)
     assert len(made["results"]) == 3 and made["condition"] == {"Blue_Jay": 1.0}
-    other = answer(capsys, "classes", "--domain", "birds", "--label", "Blue Jay", "--n", 1, "--seed", 3, "--json")
+    other = answer(capsys, "classes", "--domain", "birds", "--label", "Blue Jay", "--n", 1, "--seed", 3)
     np.testing.assert_array_equal(pixels(other["results"][0]["path"]), pixels(made["results"][0]["path"]))
     repeated = again(capsys, made["results"][2]["path"])
     np.testing.assert_array_equal(pixels(repeated["results"][2]["path"]), pixels(made["results"][2]["path"]))
@@ -112,7 +81,7 @@ def test_classes_are_listed_and_drawn(capsys, studio):
 
 def test_photos_and_classes_are_mixed(capsys, studio, photos):
     sources = "daisy", photos[0], "rose"
-    made = answer(capsys, "mix", *sources, "--weights", "1,0,3", "--domain", "flowers", "--n", 2, "--steps", 0, "--json")
+    made = answer(capsys, "mix", *sources, "--weights", "1,0,3", "--domain", "flowers", "--n", 2, "--steps", 0)
     assert made["condition"] == {"rose": 0.75, "daisy": 0.25} and len(made["results"]) == 2
     repeated = again(capsys, made["results"][1]["path"], photos[0])
     np.testing.assert_array_equal(pixels(repeated["results"][1]["path"]), pixels(made["results"][1]["path"]))

@@ -2,13 +2,14 @@ import inspect
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 import typer
 
 from studio import cli
+from studio.cli import console, doors
 from studio.core import checkpoints
+from tests.cli.command import run
 from tests.tiny import HUB, card_of, store_in, weights
 
 GOOD = weights()
@@ -22,12 +23,6 @@ def store(tmp_path, monkeypatch):
         (store.embedded_dir / card.file).write_bytes(GOOD)
     monkeypatch.setattr(checkpoints, "default_store", lambda: store)
     return store
-
-
-def run(capsys, *arguments) -> SimpleNamespace:
-    code = cli.main(arguments)
-    out, err = capsys.readouterr()
-    return SimpleNamespace(code=code, out=out, err=err)
 
 
 def commands(app: typer.Typer):
@@ -48,7 +43,7 @@ def test_help_needs_no_network_library():
 
 @pytest.mark.parametrize("command", list(commands(cli.app)), ids=lambda c: c.name or c.callback.__name__)
 def test_every_command_but_serve_speaks_json(command):
-    assert ("as_json" in inspect.signature(command.callback).parameters) == (command.callback is not cli.serve)
+    assert ("as_json" in inspect.signature(command.callback).parameters) == (command.callback is not doors.serve)
 
 
 def test_models_prints_the_cards_alone(capsys, store):
@@ -136,7 +131,7 @@ def test_ctrl_c_is_130(capsys, store, monkeypatch):
 
 
 def test_the_progress_bar_stays_off_what_is_no_terminal(capsys):
-    with cli.download_bar("lion.safetensors") as report:
+    with console.download_bar("lion.safetensors") as report:
         report(1, 2)
     assert capsys.readouterr() == ("", "")
 

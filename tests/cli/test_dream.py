@@ -7,17 +7,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from studio import cli
-from studio.core import engine as engine_module
 from studio.core.recipe import Recipe
 from studio.core.registry import default_registry
 from studio.pipelines.dream import list_generators
+from tests.cli.command import ROOT, answer, one_line, pixels, run, work_in
 from tests.fakes import BANK, JUDGE, FakeEngine, sampler, translator
 
 FIELDS = {
@@ -27,32 +25,8 @@ FIELDS = {
 
 @pytest.fixture
 def studio(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
     cards = [sampler("began", study="blurred"), sampler("began", "lion"), sampler("stylegan"), translator("lion"), BANK, JUDGE]
-    fake = FakeEngine(tmp_path, cards)
-    monkeypatch.setattr(engine_module, "Engine", lambda: fake)
-    return fake
-
-
-def run(capsys, *arguments) -> SimpleNamespace:
-    code = cli.main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return SimpleNamespace(code=code, out=out, err=err)
-
-
-def answer(capsys, *arguments) -> dict:
-    done = run(capsys, *arguments, "--json")
-    assert done.code == 0 and done.err == ""
-    return json.loads(done.out)
-
-
-def one_line(done: SimpleNamespace) -> str:
-    assert done.code == 2 and done.out == "" and done.err.count("\n") == 1
-    return done.err
-
-
-def pixels(path: str) -> np.ndarray:
-    return np.asarray(Image.open(path))
+    return work_in(tmp_path, FakeEngine(tmp_path, cards), monkeypatch)
 
 
 LION = ["sample", "--generator", "k-began", "--animal", "lion", "--n", 5, "--seed", 7]
@@ -169,7 +143,7 @@ def test_the_shipped_studio_dreams_the_same_twice(tmp_path):
     for folder in "ab":
         command = [sys.executable, "-m", "studio", "sample", "--generator", "k-began", "--animal", K_BEGAN.animals[0]]
         command += ["--n", "4", "--seed", "7", "--strength", "1", "--out", str(tmp_path / folder), "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(cli.__file__).resolve().parents[1])
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, done.stderr
         made.append(json.loads(done.stdout))
     for one, two in zip(*(answers["results"] for answers in made), strict=True):

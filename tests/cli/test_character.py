@@ -16,14 +16,14 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from studio import cli
-from studio.core import engine as engine_module
+from studio.cli import files, options
 from studio.core.faces import Face
 from studio.core.images import open_photo
 from studio.core.recipe import Recipe
 from studio.core.registry import default_registry
 from studio.pipelines import photos
 from studio.pipelines.parts import list_animals
+from tests.cli.command import ROOT, one_line, run, save, work_in
 from tests.fakes import JUDGE, FakeEngine, translator
 
 EYES = np.array([[204.5, 101.5], [247.5, 104]], np.float32)  # of the astronaut, px
@@ -32,34 +32,15 @@ EYES = np.array([[204.5, 101.5], [247.5, 104]], np.float32)  # of the astronaut,
 @pytest.fixture
 def studio(tmp_path, monkeypatch):
     """A lion and a fox; every photo but a grey one shows one face."""
-    monkeypatch.chdir(tmp_path)
     fake = FakeEngine(tmp_path, [translator("lion"), translator("fox", study="few pictures"), JUDGE])
-    monkeypatch.setattr(engine_module, "Engine", lambda: fake)
     face = Face(EYES, (170, 50, 110, 110), 0.9)
     monkeypatch.setattr(photos, "find_faces", lambda engine, rgb: (face,) if rgb.std() > 0 else ())
-    return fake
+    return work_in(tmp_path, fake, monkeypatch)
 
 
 @pytest.fixture
 def anna(tmp_path) -> Path:
     return save(tmp_path / "anna.png", data.astronaut())
-
-
-def save(path: Path, rgb: np.ndarray) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    Image.fromarray(rgb).save(path)
-    return path
-
-
-def run(capsys, *arguments) -> SimpleNamespace:
-    code = cli.main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return SimpleNamespace(code=code, out=out, err=err)
-
-
-def one_line(done: SimpleNamespace) -> str:
-    assert done.code == 2 and done.out == "" and done.err.count("\n") == 1
-    return done.err
 
 
 def test_json_alone_names_every_result(capsys, studio, anna, tmp_path):
@@ -97,7 +78,7 @@ def test_photos_of_one_name_and_results_of_another_day_are_not_replaced(capsys, 
 def test_animals_may_be_named_as_people_write_them(capsys, studio, anna):
     done = run(capsys, "character", anna, "--animals", " Lion, FOX,", "--json")
     assert [row["animal"] for row in json.loads(done.out)["results"]] == ["lion", "fox"]
-    assert cli._animals("Chow Chow,egyptian-cat") == ("chow_chow", "egyptian_cat")
+    assert options.animals_in("Chow Chow,egyptian-cat") == ("chow_chow", "egyptian_cat")
 
 
 def test_a_picture_is_made_again_from_its_photo_alone(capsys, studio, anna, tmp_path, monkeypatch):
@@ -171,7 +152,7 @@ def test_a_full_disk_leaves_no_half_picture(capsys, studio, anna, tmp_path, monk
         (folder / f"{stem}.png").write_bytes(b"half")
         return folder / f"{stem}.png", open("/dev/full", "wb")
 
-    monkeypatch.setattr(cli, "_open_new", open_full)
+    monkeypatch.setattr(files, "open_new", open_full)
     line = one_line(run(capsys, "character", anna, "--out", out, "--json"))
     assert "make room on the disk" in line and os.strerror(errno.ENOSPC) in line
     assert not list(out.iterdir())
@@ -188,9 +169,8 @@ SHIPPED = list_animals(default_registry())
 
 
 def shipped(*arguments) -> SimpleNamespace:
-    root = Path(cli.__file__).resolve().parents[1]
     command = [sys.executable, "-m", "studio", "character", *(str(argument) for argument in arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
 
 

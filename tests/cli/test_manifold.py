@@ -11,12 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from studio.core import engine as engine_module
-from studio.core import registry
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
 from studio.pipelines import dream, manifold
-from tests.test_cli_character import one_line, run
+from tests.cli.command import one_line, pixels, run, work_in
 from tests.walks import STYLES, WalkEngine, reverse, save_person
 
 CENTRE = ("--frame", "centre", "--json")
@@ -24,22 +22,13 @@ CENTRE = ("--frame", "centre", "--json")
 
 @pytest.fixture
 def studio(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    fake = WalkEngine(tmp_path)
-    monkeypatch.setattr(engine_module, "Engine", lambda: fake)
-    monkeypatch.setattr(registry, "default_registry", lambda: fake.registry)
     monkeypatch.setattr(manifold.reversal, "invert", reverse)
-    return fake
+    return work_in(tmp_path, WalkEngine(tmp_path), monkeypatch)
 
 
 @pytest.fixture
 def people(tmp_path) -> list[Path]:
     return [save_person(tmp_path, red) for red in (40, 90, 150, 220)]
-
-
-def pixels(path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 def test_json_alone_says_how_near_a_photo_was_found(capsys, studio, people):
