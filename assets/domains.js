@@ -51,9 +51,9 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
   const about = make("div", { className: "look-bar" }, make("div", { className: "domain-words" }, title, warning), file);
 
   const plane = imaginarium.plane("Between four styles", place), pad = plane.node;
-  const attention = make("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0, className: "where-dial", ariaLabel: "Where it changed" });
-  const attended = make("label", { className: "domain-dial", title: "What stays in the light is where the network changes the photo (its attention)" },
-    make("span", { textContent: "Where it changed" }), attention);
+  const attention = make("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0, className: "where-dial", ariaLabel: "Where the network looks" });
+  const attended = make("label", { className: "domain-dial", title: "What stays in the light is where the network attends, what is dark it leaves alone" },
+    make("span", { textContent: "Where the network looks" }), attention);
   const only = make("input", { type: "checkbox" });
   const masked = make("label", { className: "switch", title: "The change is held to where the network attends" }, only, "Change it only there");
   const between = make("p", { className: "hint", textContent: "Drag over the square: between its four styles lie new ones." });

@@ -120,7 +120,8 @@ window.imaginarium = (() => {
     root.replaceChildren(picker, card, note, people, samples);
 
     function draw() {
-      const value = props.value || { photos: [], samples: [], subject: "people", note: null };
+      const empty = { photos: [], samples: [], subject: "people", note: null };
+      const value = props.value && props.value.photos ? props.value : empty; // a card that was folded away may have none yet
       title.textContent = value.title || `Drop photos of ${value.subject}`;
       card.classList.remove("reading");
       note.textContent = value.note ? value.note.text : "";

@@ -17,8 +17,8 @@ from tests.browser.test_character import fits, save
 
 SIZES = pytest.mark.parametrize(("viewport", "name"), [(DESKTOP, "desktop"), (PHONE, "phone")])
 CANVAS = "document.querySelector('#makeup [data-rested]')"
-LARGE = ".look-yours .compare > img:first-child"
-NEW, LIKED = ".look-cells >> nth=0", ".look-cells >> nth=1"
+LARGE = "#makeup .look-yours .compare > img:first-child"
+NEW, LIKED = "#makeup .look-cells >> nth=0", "#makeup .look-cells >> nth=1"
 
 
 @pytest.fixture(scope="module")

@@ -115,7 +115,7 @@ class MakeupTab:
         with gr.Column(elem_classes=["side", "in-makeup"]):
             source, upload = self._photos.build("makeup-source")
             controls, dice = self._build_controls(pair)
-            with gr.Accordion("A look from a photo", open=False, elem_classes=["more", "own-drop"]):
+            with gr.Accordion("A look from a photo", open=False, elem_classes=["more", "own-drop"]) as self._fold:
                 reference, reference_upload = self._references.build("makeup-reference")
             problem, make, stop = action_row("makeup")
         with gr.Column(elem_classes="canvas"):
@@ -179,6 +179,8 @@ class MakeupTab:
         self.added = upload.upload(self._add_photos, [desk, upload], [desk, *self.outputs], **_RUNNING)
         self.added.then(self.offer.show, [desk], self.offer.outputs, **QUIET)
         come = other_upload.upload(self._add_reference, [desk, other_upload], [desk, other], **_RUNNING)
+        # A card that is folded away is on no page, and what it was to show may be lost on the way there.
+        self._fold.expand(self._references.draw, [desk], [other], **QUIET)
         for event in (self.added, come, *self._photos.connect(desk, source), *self._references.connect(desk, other)):
             event.then(**self._find_now(controls))
 
