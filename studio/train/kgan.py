@@ -36,6 +36,7 @@ NEIGHBOURS = (1, 4, 8)  # the paper's choices for K (appendix E, figure 13)
 ENOUGH = 0.6  # share of an animal's pictures that a K must reach
 PROBED = 512  # samples that the choice of K and the weights look at
 RANK = 16
+ACQUAINTED = 40  # steps of the critic alone before the GAN's loss is taken for what it is
 SIZE = 96  # px the comparator sees
 
 
@@ -138,7 +139,7 @@ class KGANTrainer(FacesTrainer):
         wanted, queries = self.comparator(torch.cat([pictures, pictures.flip(3)])), self.comparator(made)
         self.k, self.shares = choose_k(wanted["deep"].cpu().numpy(), queries["deep"].cpu().numpy())
         self.neighbours = {layer: Neighbours(wanted[layer].cpu().numpy()) for layer in LAYERS}
-        size = self.gan_size(made[:64])
+        size = self.gan_size(made)
         terms = self._distances(queries)
         self.mu = {layer: RATIOS[layer] * size / float(terms[layer]) for layer in LAYERS}
         self.kinds = len(pictures)
@@ -218,7 +219,19 @@ class KDCGANTrainer(KGANTrainer):
         return {"generator": generator, "critic": critic}
 
     def gan_size(self, made: Tensor) -> float:
-        return float(logistic(self._answers(made), 1))
+        """Once the critic has met the average's pictures: it learnt on another network's, and lets these pass at first."""
+        with torch.enable_grad():
+            for _ in range(ACQUAINTED):
+                self._train_critic(made[torch.randperm(len(made))[: self.images_per_step]])
+        return float(logistic(self._answers(made[: self.images_per_step]), 1))
+
+    def _train_critic(self, made: Tensor) -> Tensor:
+        real = self.sampler.draw(0, self.images_per_step)
+        loss = logistic(self._answers(real), 1) + logistic(self._answers(made), -1)
+        self.optimisers["critic"].zero_grad()
+        self.fabric.backward(loss)
+        self.optimisers["critic"].step()
+        return loss
 
     def _answers(self, images: Tensor) -> list[Tensor]:
         return self.networks["critic"](diff_augment(images, "translation"))
@@ -229,11 +242,7 @@ class KDCGANTrainer(KGANTrainer):
         self.optimisers["generator"].zero_grad()
         self.fabric.backward(sum(losses.values()))
         self.optimisers["generator"].step()
-        real = self.sampler.draw(0, self.images_per_step)
-        losses["critic"] = logistic(self._answers(real), 1) + logistic(self._answers(made.detach()), -1)
-        self.optimisers["critic"].zero_grad()
-        self.fabric.backward(losses["critic"])
-        self.optimisers["critic"].step()
+        losses["critic"] = self._train_critic(made.detach())
         return {k: v.detach() for k, v in losses.items()} | self.usage()
 
 
@@ -252,7 +261,7 @@ class KBEGANTrainer(KGANTrainer):
         return {"generator": generator, "critic": critic, "balance": balance}
 
     def gan_size(self, made: Tensor) -> float:
-        return float(began.reproduction_error(made, self.networks["critic"](made)))
+        return float(began.reproduction_error(made[:64], self.networks["critic"](made[:64])))
 
     def step(self) -> dict[str, Tensor]:
         balance = self.networks["balance"].module.k

@@ -74,6 +74,7 @@ KINDS = {"dcgan": (DCGANTrainer, KDCGANTrainer, {}, {}), "began": (BEGANTrainer,
 def make(small, monkeypatch):
     """Makes the K-GAN of lions of a family, beside a base run that was trained for two steps and exported."""
     monkeypatch.setattr(kgan, "RANK", 2)
+    monkeypatch.setattr(kgan, "ACQUAINTED", 2)
 
     def of(family, seed=0):
         base_kind, kind, base_size, size = KINDS[family]
@@ -88,6 +89,16 @@ def make(small, monkeypatch):
         return kind(small(f"k-{family}-lion", seed), "lion", **size)
 
     return of
+
+
+def test_the_gans_loss_is_measured_by_a_critic_that_knows_the_averages_pictures(make):
+    """The base critic has only met the network that was still learning, and takes its average's pictures for photographs."""
+    trainer = make("dcgan")
+    made, before = trainer.make(trainer.latents(8)).detach(), {name: snapshot(trainer, name) for name in trainer.networks}
+    with torch.no_grad():  # as it is called
+        size = trainer.gan_size(made)
+    assert changed(before["critic"], trainer, "critic") and not changed(before["generator"], trainer, "generator")
+    assert size == pytest.approx(0.7, abs=0.2)  # that of a critic that cannot tell yet
 
 
 def base_folder(trainer):
