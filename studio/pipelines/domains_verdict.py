@@ -13,7 +13,7 @@ from studio.core.images import Photo
 from studio.metrics.class_score import ANIMAL_JUDGE
 from studio.metrics.identity import IDENTITY_JUDGE
 from studio.metrics.lpips import distance
-from studio.pipelines.domains_labels import Target, label_words
+from studio.pipelines.domains_labels import Target, counts, label_words
 from studio.pipelines.judgement import (
     DEMOGRAPHICS_JUDGE,
     PARSER,
@@ -29,7 +29,6 @@ from studio.pipelines.judgement import (
     readings,
     skin_of,
 )
-from studio.pipelines.parts import SURE
 from studio.pipelines.photos import Eyes
 
 if TYPE_CHECKING:
@@ -63,11 +62,11 @@ class Asked:
 
     @property
     def reached(self) -> bool:
-        return (self.after >= SURE) == self.on
+        return counts(self.label, self.after) == self.on
 
     @property
     def words(self) -> str:
-        name, was = label_words(self.label, self.on), (self.before >= SURE) == self.on
+        name, was = label_words(self.label, self.on), counts(self.label, self.before) == self.on
         if self.reached:
             return f"reads as {name}" + (", as before" if was else " now")
         gain = (self.after - self.before) * (1 if self.on else -1)
