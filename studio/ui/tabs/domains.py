@@ -137,7 +137,8 @@ class DomainsTab:
         acts = (stage.like, self._shelf.dislike), (stage.rename, self._shelf.rename), (stage.bring, self._shelf.bring)
         for event, handler in acts:
             event(handler, [desk], gallery, **QUIET)
-        shell.strip.change(self._shelf.follow, [desk], [desk, liked], **QUIET)
+        # With "always_last", which is usual, two tabs that follow the strip ask in turns for ever.
+        shell.strip.change(self._shelf.follow, [desk], [desk, liked], trigger_mode="multiple", **QUIET)
         stop.click(_stop, [desk], [desk, stop], **QUIET)
         what.input(self._turn, [desk, what], [desk, *self.outputs], **QUIET).then(**self._find_now)
         dice.click(lambda: secrets.randbelow(SEEDS), None, seed, **QUIET).then(self._anew, [desk], [desk], **QUIET).then(

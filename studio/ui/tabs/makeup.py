@@ -162,7 +162,8 @@ class MakeupTab:
         acts = (stage.like, self._shelf.dislike), (stage.rename, self._shelf.rename), (stage.bring, self._shelf.bring)
         for event, handler in acts:
             event(handler, [desk], gallery, **QUIET)
-        shell.strip.change(self._shelf.follow, [desk], [desk, liked], **QUIET)
+        # With "always_last", which is usual, two tabs that follow the strip ask in turns for ever.
+        shell.strip.change(self._shelf.follow, [desk], [desk, liked], trigger_mode="multiple", **QUIET)
         stop.click(_stop, [desk], [desk, stop], **QUIET)
         turned = controls.pair.input(self._turn, [desk, controls.pair], [desk, controls.direction], **QUIET)
         for event in (turned.then, controls.direction.input):
