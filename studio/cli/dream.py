@@ -15,11 +15,15 @@ from studio.cli.options import Json, OutFolder, animal_in
 
 
 def sample(
-    generator: Annotated[str, typer.Option(help="dcgan, k-dcgan, began, k-began or flagship.")] = "flagship",
+    generator: Annotated[
+        str, typer.Option(help="dcgan, k-dcgan, began, k-began or flagship; the one nearest to photographs if not given.")
+    ] = "",
     animal: Annotated[str | None, typer.Option(help="What a K-GAN imagines, and what --strength makes of the faces.")] = None,
     count: Annotated[int, typer.Option("--n", help="How many faces.")] = 16,
     seed: Annotated[int, typer.Option(help="The same seed gives the same faces.")] = 0,
-    truncation: Annotated[float, typer.Option(help="Flagship: 0.3 near the average face, 1 anything goes.")] = 0.7,
+    truncation: Annotated[
+        float | None, typer.Option(help="The flagship's: 0.3 near the average face, 1 anything goes; 0.7 if not given.")
+    ] = None,
     imagination: Annotated[float, typer.Option(help="K-GANs: 0 the plain GAN, 1 the K-GAN.")] = 1.0,
     strength: Annotated[float, typer.Option(help="0 the face itself, 1 the animal, up to 1.3 a caricature.")] = 0.0,
     stages: Annotated[bool, typer.Option("--stages", help="One sheet of samples and what becomes of them.")] = False,
@@ -29,9 +33,21 @@ def sample(
     """Dream up faces that never were, and animals of them; writes a picture for each and a sheet of all."""
     from studio.pipelines.dream import DreamRequest
 
-    request = DreamRequest(generator, animal and animal_in(animal), count, seed, truncation, imagination, strength)
+    generator = generator or ("flagship" if truncation is not None else _nearest())
+    daring = {} if truncation is None else {"truncation": truncation}
+    dreamt = animal and animal_in(animal)
+    request = DreamRequest(generator, dreamt, count, seed, imagination=imagination, strength=strength, **daring)
     _, data = (_make_stages if stages else _make_dreams)(request, out, quiet=as_json)
     emit(data, as_json, _show_dreams)
+
+
+def _nearest() -> str:
+    """The generator whose faces are nearest to photographs."""
+    from studio.core.registry import default_registry
+    from studio.pipelines.dream import GENERATORS, list_generators, nearest_first
+
+    found = nearest_first(list_generators(default_registry()))
+    return found[0].name if found else GENERATORS[0]
 
 
 def make_again(recipe: Any, photos: Sequence[Path], out: Path, quiet: bool) -> Made:

@@ -68,6 +68,13 @@ def test_every_option_reaches_the_networks(capsys, studio):
     assert (wide != narrow).any()
 
 
+def test_the_generator_nearest_to_photographs_dreams_unless_told_otherwise(capsys, studio):
+    studio.registry.add(sampler("dcgan", measures={"kid_imagenet": 30.7}))
+    studio.registry.add(sampler("stylegan", resolution=32, measures={"kid_imagenet": 210.1}))
+    names = [answer(capsys, "sample", "--n", 1, *more)["results"][0]["generator"] for more in ((), ("--truncation", 0.5))]
+    assert names == ["dcgan", "flagship"]
+
+
 @pytest.mark.parametrize("which", ["candidate", "sheet", "stages"])
 def test_a_dream_is_made_again_from_its_picture_alone(capsys, studio, tmp_path, which):
     made = answer(capsys, *LION, "--strength", 0.7, *(["--stages"] if which == "stages" else []))
