@@ -291,10 +291,13 @@ def test_age_has_looks_of_its_own(visit, tmp_path):
     assert saved(visitor, tmp_path).parameters["direction"] == "younger"
 
 
-def test_stop_keeps_what_is_there(visit):
+def test_stop_keeps_what_is_there(visit, tmp_path):
     visitor = visit()
     page = visitor.page
     turn_to(visitor)
+    path = tmp_path / "large.png"  # which takes a while
+    path.write_bytes(to_png(data.astronaut().repeat(4, 0).repeat(4, 1)))
+    add(visitor, path)
     page.click("#tab-makeup .more:not(.own-drop) > button")
     page.fill("#makeup-count input[type=number]", "12")
     with visitor.run("#makeup"):
