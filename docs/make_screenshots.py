@@ -55,7 +55,7 @@ def _wait_for(url: str, process: subprocess.Popen) -> None:
 
 def shoot(page: Page, name: str) -> None:
     """Saves the page as it is, once every picture on it is there."""
-    page.wait_for_function("[...document.images].every((image) => image.complete)")
+    page.wait_for_function("[...document.images].every((image) => image.complete || image.loading === 'lazy')")
     page.wait_for_timeout(400)
     page.screenshot(path=str(PICTURES / f"{name}.png"))
     print(f"docs/pictures/{name}.png")
@@ -96,7 +96,7 @@ def dream(page: Page, name: str) -> None:
     page.locator("#dream-stage figure.cell .frame").nth(4).click()
     shoot(page, f"{name}-large")
     page.keyboard.press("Escape")
-    page.click("#generator label:has-text('K-BEGAN')")
+    page.click("#generator label:has-text('K-DCGAN')")
     page.click("#dream-animal label:has-text('Lion')")
     page.click("#dream-make")
     until_made(page, "dream-stage")
