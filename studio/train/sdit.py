@@ -42,6 +42,7 @@ LAMBDA_VARIETY, VARIETY = 3.0, 0.2  # mode seeking, up to this share of how far 
 RATES = {"generator": 6e-4, "critic": 1.5e-3, "said": 4e-3, "code": 1.5e-3}  # of norms what label, z, attention say; F_rec
 POLICY = "translation"
 EARLY = 3  # of the trunk's maps, those F_rec hears z in
+FEW = 200_000  # pictures; a network that has seen fewer is a study
 BATCH = 64  # that the averages translate at once
 MEASURED = 200  # photos of part 9 that the measures are of
 WARM_UP = 3_000  # photos that D learns from before it teaches
@@ -223,7 +224,8 @@ def _read_faces(size: int, data: Path | None, parts: frozenset[int]) -> Labelled
 
 class Discriminator(FeatureDiscriminator):
     """Three heads over frozen ImageNet features: D_src, real and of a domain or not, for pictures as such and for each domain;
-    D_cls from deep features; F_rec from early ones, where a latent's colours and textures are heard first.
+    D_cls from deep features, which know things, and early ones, which know colours; F_rec from early ones, where a latent is
+    heard first.
 
     Args:
         trunk: frozen. labels: K. domains: of D_src. latent: Z. size: px that pictures are resized to first.
@@ -234,14 +236,17 @@ class Discriminator(FeatureDiscriminator):
         early = sum(self.widths[:EARLY])
         body = nn.Conv2d(self.widths[-1], hidden, 1), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(3)
         self.named = nn.Sequential(*body, nn.Flatten(), nn.Linear(9 * hidden, labels))
+        self.coloured = nn.Sequential(nn.Flatten(), nn.LayerNorm(9 * early), nn.Linear(9 * early, labels))
         heard = nn.LayerNorm(early), nn.Linear(early, hidden), nn.LeakyReLU(0.2)
         self.code = nn.Sequential(*heard, nn.Linear(hidden, latent, bias=False))
 
     def answer(self, maps: list[Tensor]) -> dict[str, Any]:
         """The trunk's maps -> ``source``, D_src's answers (B, 1 + domains, N) at each scale, ``labels`` (B, K) and
         ``latent`` (B, Z)."""
-        early = [each.mean((2, 3)).float() for each in maps[:EARLY]]
-        return {"source": self.judge(maps), "labels": self.named(maps[-1]), "latent": self.code(torch.cat(early, 1))}
+        early = [F.adaptive_avg_pool2d(each.float(), 3) for each in maps[:EARLY]]
+        labels = self.named(maps[-1]) + self.coloured(torch.cat(early, 1))
+        heard = torch.cat([each.mean((2, 3)) for each in early], 1)
+        return {"source": self.judge(maps), "labels": labels, "latent": self.code(heard)}
 
 
 # --- the recipe -----------------------------------------------------------------------------------------------------------------
@@ -450,8 +455,15 @@ class SDITTrainer(Trainer):
                 "pictures": len(self.images_of),
                 "data": ", ".join(PACKS) if self.domains == "attributes" and self.size <= 64 else domains.pack,
             },
-            study=FAR_WORDS if measures["kid_imagenet"] > FAR else None,
+            study=self._study(measures),
         )
+
+    def _study(self, measures: dict[str, Any]) -> str | None:
+        """Why an artist should not take it for finished, if so."""
+        if measures["kid_imagenet"] > FAR:
+            return FAR_WORDS
+        few = f"it has seen {self.images:,} pictures only, a fraction of what such a network needs"
+        return few if self.images < FEW else None
 
 
 def _rated(network: nn.Module, rate: str, other: str, words: tuple[str, ...]) -> list[dict[str, Any]]:

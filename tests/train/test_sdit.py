@@ -243,6 +243,7 @@ def test_what_is_shipped_is_the_average(make, tmp_path, domains, names, attends)
     card = card_in(export, f"sdit-{domains}-16")
     assert card.labels == names and card.task == "translate" and card.domains[1] == domains
     assert card.config["attention"] is attends and card.measures == measures
+    assert "0 pictures only" in card.study
     network = shipped(store_of(tmp_path / "store", export), card.id)
     photos, wanted, latents = torch.rand(2, 3, 16, 16), torch.eye(len(names))[:2], torch.randn(2, sdit.LATENT)
     answer = network(photos, wanted, latents)
