@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, Page, Playwright, TimeoutError, sync_playwright
 from skimage import data
@@ -216,6 +217,14 @@ def coffee(tmp_path_factory) -> Path:
     """A photo of nobody."""
     path = tmp_path_factory.mktemp("photos") / "coffee.png"
     path.write_bytes(to_png(data.coffee()))
+    return path
+
+
+@pytest.fixture
+def mirrored(tmp_path) -> Path:
+    """Another photo of the same person."""
+    path = tmp_path / "mirrored.png"
+    path.write_bytes(to_png(np.ascontiguousarray(data.astronaut()[:, ::-1])))
     return path
 
 

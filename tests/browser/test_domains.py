@@ -7,14 +7,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from skimage import data
 
-from studio.core.images import open_photo, to_png
-from studio.core.recipe import Recipe
-from tests.browser.conftest import DESKTOP, PHONE, SHOWN, running_studio
+from studio.core.images import open_photo
+from tests.browser.conftest import SHOWN, running_studio
+from tests.browser.looks import SIZES, bring_back, saved, send, strip_of, too_small
 from tests.browser.test_character import fits, save
 
-SIZES = pytest.mark.parametrize(("viewport", "name"), [(DESKTOP, "desktop"), (PHONE, "phone")])
 CANVAS = "document.querySelector('#domains [data-asked]')"
 LARGE = ".look-yours .compare .result"
 CELL, CHIP, SHELF = ".domain-line .cell", "#domains-tuner .chip[data-name={}]", "#domains .look-cells .cell"
@@ -25,14 +23,6 @@ def studio(tmp_path_factory):
     """A studio whose networks paint by rule: what comes out can be told beforehand, and it is quick everywhere."""
     with running_studio(tmp_path_factory.mktemp("domains"), "--public", stand_ins=True) as url:
         yield url
-
-
-@pytest.fixture
-def mirrored(tmp_path):
-    """Another photo of the same person."""
-    path = tmp_path / "mirrored.png"
-    path.write_bytes(to_png(np.ascontiguousarray(data.astronaut()[:, ::-1])))
-    return path
 
 
 def turn_to(visitor) -> None:
@@ -91,24 +81,8 @@ def drag(visitor, x: float, y: float) -> str:
     return large(visitor)
 
 
-def saved(visitor, folder) -> Recipe:
-    return Recipe.from_png(save(visitor, lambda: visitor.page.click(".save-look >> visible=true"), folder))
-
-
-def strip_of(visitor, number: int) -> None:
-    visitor.page.wait_for_function(f"document.querySelectorAll('.strip-cell').length === {number}")
-
-
 def opacity(visitor, selector: str) -> float:
     return visitor.page.eval_on_selector(selector, "node => Number(getComputedStyle(node).opacity)")
-
-
-def too_small(visitor) -> list[str]:
-    """Buttons that a thumb would miss."""
-    return visitor.page.eval_on_selector_all(
-        "#tab-domains button:is(.quiet, .icon, .chip, .make-button, .stop-button)",
-        "nodes => nodes.filter((n) => n.offsetParent && n.getBoundingClientRect().height < 43).map((n) => n.textContent)",
-    )
 
 
 @SIZES
@@ -116,7 +90,7 @@ def test_rows_fill_in_and_sliders_answer_at_once(visit, tmp_path, viewport, name
     visitor = visit(viewport)
     page = visitor.page
     turn_to(visitor)
-    assert fits(visitor) and (name == "desktop" or too_small(visitor) == [])
+    assert fits(visitor) and (name == "desktop" or too_small(visitor, "domains", ".chip") == [])
     visitor.picture(f"{name}-domains-first-visit")
     assert page.locator(f"{CELL} .frame img").count() == 16 and len(rows(visitor)) == 4
     only(visitor, "Smiling", "Eyeglasses")
@@ -288,14 +262,7 @@ def test_a_picture_brings_its_settings_back_and_make_gives_the_same_pixels(visit
     for way in ("file", "link"):
         other = visit()
         turn_to(other)
-        if way == "file":
-            with filled(other):
-                other.add(png)
-        else:
-            other.page.goto(f"{page.url.split('?')[0]}?r={Recipe.from_png(png).to_link()}")
-            other.page.wait_for_selector("#tab-domains.on .note:has-text('restored')")
-            with filled(other):
-                other.page.click("#domains-make")
+        bring_back(other, "domains", way, png, filled(other))
         assert other.page.locator(".domain-strength").input_value() == "0.6"
         assert other.page.locator(".domain-title").inner_text() == said
         again = save(other, lambda other=other: other.page.click("#domains .save-look"), tmp_path)
@@ -309,14 +276,11 @@ def test_sent_to_another_tab_and_back(visit):
     with filled(visitor):
         page.click("#domains .look-keep")
     strip_of(visitor, 1)
-    page.click(".strip-cell")
-    page.click(".send:has-text('Take its style in Domains')")
+    send(visitor, "Take its style in Domains")
     page.wait_for_selector(SHELF)
-    page.click(".strip-cell")
-    page.click(".send:has-text('Use as photo in Character')")
+    send(visitor, "Use as photo in Character")
     page.wait_for_selector("#tab-character.on .person-name:has-text('style 1')")
-    page.click(".strip-cell")
-    page.click(".send:has-text('Translate it in Domains')")
+    send(visitor, "Translate it in Domains")
     page.wait_for_selector("#tab-domains.on #domains-source .person-name:has-text('style 1')")
     with filled(visitor):
         page.click("#domains-make")

@@ -9,13 +9,12 @@ import pytest
 from skimage import data
 
 from studio.core.images import open_photo, to_png
-from studio.core.recipe import Recipe
 from studio.pipelines.looks import LookFile, mix_styles
 from studio.ui.samples import ASTRONAUT
-from tests.browser.conftest import DESKTOP, PHONE, running_studio
+from tests.browser.conftest import running_studio
+from tests.browser.looks import SIZES, bring_back, saved, send, strip_of, too_small
 from tests.browser.test_character import fits, save
 
-SIZES = pytest.mark.parametrize(("viewport", "name"), [(DESKTOP, "desktop"), (PHONE, "phone")])
 CANVAS = "document.querySelector('#makeup [data-rested]')"
 LARGE = "#makeup .look-yours .compare > img:first-child"
 NEW, LIKED = "#makeup .look-cells >> nth=0", "#makeup .look-cells >> nth=1"
@@ -26,14 +25,6 @@ def studio(tmp_path_factory):
     """A studio whose networks paint by rule: what comes out can be told beforehand, and it is quick everywhere."""
     with running_studio(tmp_path_factory.mktemp("makeup"), "--public", stand_ins=True) as url:
         yield url
-
-
-@pytest.fixture
-def mirrored(tmp_path):
-    """Another photo of the same person."""
-    path = tmp_path / "mirrored.png"
-    path.write_bytes(to_png(np.ascontiguousarray(data.astronaut()[:, ::-1])))
-    return path
 
 
 def settled(visitor) -> None:
@@ -66,28 +57,12 @@ def add(visitor, *files) -> None:
     settled(visitor)
 
 
-def saved(visitor, folder) -> Recipe:
-    return Recipe.from_png(save(visitor, lambda: visitor.page.click(".save-look"), folder))
-
-
-def strip_of(visitor, number: int) -> None:
-    visitor.page.wait_for_function(f"document.querySelectorAll('.strip-cell').length === {number}")
-
-
-def too_small(visitor) -> list[str]:
-    """Buttons that a thumb would miss."""
-    return visitor.page.eval_on_selector_all(
-        "#tab-makeup button:is(.quiet, .icon, .make-button, .stop-button)",
-        "nodes => nodes.filter((n) => n.offsetParent && n.getBoundingClientRect().height < 43).map((n) => n.textContent)",
-    )
-
-
 @SIZES
 def test_looks_fill_in_and_the_slider_answers_while_it_moves(visit, tmp_path, viewport, name):
     visitor = visit(viewport)
     page = visitor.page
     turn_to(visitor)
-    assert fits(visitor) and too_small(visitor) == []
+    assert fits(visitor) and too_small(visitor, "makeup") == []
     visitor.picture(f"{name}-makeup-first-visit")
     assert page.locator(f"{NEW} >> .cell img").count() == 5 and page.locator(".keep-panel .keep-end img").count() == 2
     kept = large(visitor)
@@ -242,14 +217,7 @@ def test_a_picture_brings_its_settings_back_and_make_gives_the_same_pixels(visit
     for way in ("file", "link"):
         other = visit()
         turn_to(other)
-        if way == "file":
-            with other.run("#makeup"):
-                other.add(png)
-        else:
-            other.page.goto(f"{page.url.split('?')[0]}?r={Recipe.from_png(png).to_link()}")
-            other.page.wait_for_selector("#tab-makeup.on .note:has-text('restored')")
-            with other.run("#makeup"):
-                other.page.click("#makeup-make")
+        bring_back(other, "makeup", way, png, other.run("#makeup"))
         settled(other)
         assert other.page.locator(".keep-dial").input_value() == "0.4"
         assert other.page.locator(".look-name").input_value() == "Look 2"
@@ -264,14 +232,11 @@ def test_sent_to_another_tab_and_back(visit):
     with visitor.run("#makeup"):
         page.click(".look-keep")
     strip_of(visitor, 1)
-    page.click(".strip-cell")
-    page.click(".send:has-text('Take its look in Makeup')")
+    send(visitor, "Take its look in Makeup")
     page.wait_for_selector(f"{LIKED} >> .cell")
-    page.click(".strip-cell")
-    page.click(".send:has-text('Use as photo in Character')")
+    send(visitor, "Use as photo in Character")
     page.wait_for_selector("#tab-character.on .person-name:has-text('Look 1')")
-    page.click(".strip-cell")
-    page.click(".send:has-text('Make it up in Makeup')")
+    send(visitor, "Make it up in Makeup")
     page.wait_for_selector("#tab-makeup.on #makeup-source .person-name:has-text('Look 1')")
 
 

@@ -10,11 +10,11 @@ import pytest
 from studio.core.images import open_photo, to_png
 from studio.core.recipe import Recipe
 from studio.pipelines.inpaint import request_from_recipe
-from tests.browser.conftest import DESKTOP, PHONE, running_studio
+from tests.browser.conftest import PHONE, running_studio
+from tests.browser.looks import SIZES, too_small
 from tests.browser.test_character import fits, save
 from tests.browser.test_manifold import PLAYS
 
-SIZES = pytest.mark.parametrize(("viewport", "name"), [(DESKTOP, "desktop"), (PHONE, "phone")])
 CHANGED = "#attributes .compare > img:first-child"
 
 
@@ -38,15 +38,6 @@ def turn(visitor, dial: str, value: int) -> None:
     field.fill(str(value))
     field.press("Tab")
     visitor.page.wait_for_function(f"document.querySelector('#{dial} input[type=range]').value === '{value}'")
-
-
-def too_small(visitor) -> list[str]:
-    """Buttons that a thumb would miss."""
-    return visitor.page.eval_on_selector_all(
-        "#tab-morph button:is(.quiet, .icon, .make-button, .stop-button)",
-        "nodes => nodes.filter((n) => n.offsetParent && n.getBoundingClientRect().height < 43 && !n.closest('.brush-kinds'))"
-        ".map((n) => n.textContent)",
-    )
 
 
 def paint(visitor, *points: tuple[float, float]) -> None:
@@ -83,7 +74,7 @@ def test_a_slider_changes_the_face_while_it_moves_and_make_keeps_it(visit, tmp_p
     visitor = visit(viewport)
     page = visitor.page
     turn_to(visitor)
-    assert fits(visitor) and too_small(visitor) == []
+    assert fits(visitor) and too_small(visitor, "morph") == []
     visitor.picture(f"{name}-attributes")
     before = page.locator(CHANGED).get_attribute("src")
     page.locator(".tuner-line[data-name=Young] input").fill("-1")
@@ -124,7 +115,7 @@ def test_a_hole_that_is_painted_is_filled_and_nothing_outside_of_it_changes(visi
     visitor = visit(viewport)
     page = visitor.page
     open_holes(visitor, astronaut)
-    assert fits(visitor) and too_small(visitor) == []
+    assert fits(visitor) and too_small(visitor, "morph") == []
     paint(visitor, (0.35, 0.4), (0.6, 0.45))
     paint(visitor, (0.5, 0.6))
     page.keyboard.press("Control+z")
@@ -242,7 +233,7 @@ def test_two_photos_become_a_film_that_plays(visit, tmp_path, viewport, name):
     with visitor.run("#between"):
         page.click("#between-make")
     page.wait_for_selector("#between .walk-drive:not([hidden])")
-    assert page.locator("#between .walk-row .frame img").count() == 9 and fits(visitor) and too_small(visitor) == []
+    assert page.locator("#between .walk-row .frame img").count() == 9 and fits(visitor) and too_small(visitor, "morph") == []
     visitor.picture(f"{name}-morph")
     film = save(visitor, lambda: page.click("#between .save-mp4"), tmp_path)
     plays = page.evaluate(PLAYS, base64.b64encode(film.read_bytes()).decode())
@@ -264,7 +255,7 @@ def test_flowers_of_a_kind(visit, tmp_path, viewport, name):
     turn(visitor, "class-count", 3)
     with visitor.run("#class-stage"):
         page.click("#classes-make")
-    assert page.locator("#class-stage figure.cell img").count() == 3 and fits(visitor) and too_small(visitor) == []
+    assert page.locator("#class-stage figure.cell img").count() == 3 and fits(visitor) and too_small(visitor, "morph") == []
     visitor.picture(f"{name}-flowers")
     page.locator("#class-stage figure.cell button").first.click()
     png = save(visitor, lambda: page.keyboard.press("d"), tmp_path)
