@@ -23,7 +23,8 @@ from studio.core.registry import PRETRAINED, Card, Registry, build, default_regi
 from studio.core.workspace import Workspaces
 from studio.models.adapters import adapter_state
 from studio.pipelines.parts import PAPER_ANIMALS
-from studio.ui.session import Backstage
+from studio.ui.session import Backstage, Desk
+from studio.ui.shell import build_page
 from tests.tiny import COMMIT
 
 HUB_REPO = "studio/stand-ins"
@@ -136,6 +137,19 @@ def warmed(tab: Any, backstage: Backstage, folders) -> Any:
         patch.setenv("GRADIO_TEMP_DIR", str(folders.mktemp("cache")))
         tab.warm_up(backstage.engine())
     return tab
+
+
+def built(backstage: Backstage, tab_id: str) -> Any:
+    """A tab on a page, with a place for each of its values."""
+    _, tabs = build_page(backstage)
+    return next(tab for tab in tabs if tab.id == tab_id)
+
+
+def opened(tab: Any) -> Desk:
+    """A visitor who has just come; each of the tab's values has arrived."""
+    desk = Desk()
+    assert len(last(tab.open(desk))) == len(tab.outputs)
+    return desk
 
 
 def event(**values) -> gr.EventData:

@@ -15,10 +15,9 @@ from studio.pipelines.looks import StyleFile
 from studio.ui.delivery import Parcel
 from studio.ui.session import Desk
 from studio.ui.shell import build_page
-from studio.ui.tabs.domains import DomainsTab
 from studio.ui.tabs.domains_canvas import LESSONS, Settings, room_of, table_of
 from tests.ui.painted import DOMAINS, add_domains, add_makeup
-from tests.ui.stand_ins import event, last, stand_in_backstage, warmed
+from tests.ui.stand_ins import built, event, last, opened, stand_in_backstage, warmed
 
 NUMBERS = 2, 3  # styles, seed
 SMILE, GLASSES = ["Smiling", True], ["Eyeglasses", False]
@@ -34,14 +33,8 @@ def backstage(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def warm(backstage, tmp_path_factory):
-    return warmed(built(backstage), backstage, tmp_path_factory)
-
-
-@pytest.fixture
-def tab(warm, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
-    return warm
+def tab(backstage, tmp_path_factory):
+    return warmed(built(backstage, "domains"), backstage, tmp_path_factory)
 
 
 @pytest.fixture
@@ -50,18 +43,6 @@ def street(tmp_path) -> Path:
     path = tmp_path / "street.png"
     path.write_bytes(to_png(np.ascontiguousarray(data.coffee()[:300, :400])))
     return path
-
-
-def built(backstage) -> DomainsTab:
-    """The tab on a page, with a place for each of its values."""
-    _, tabs = build_page(backstage)
-    return next(tab for tab in tabs if tab.id == "domains")
-
-
-def opened(tab) -> Desk:
-    desk = Desk()
-    assert len(last(tab.open(desk))) == len(tab.outputs)
-    return desk
 
 
 def said(*targets, **more) -> str:
@@ -120,7 +101,7 @@ def test_the_tab_is_listed_only_where_there_is_a_network(tmp_path_factory):
     with stand_in_backstage(tmp_path_factory, ("lion",)) as backstage:
         assert "domains" not in [tab.id for tab in build_page(backstage)[1]]
         add_domains(backstage.engine().store, ("cars",))
-        tab = built(backstage)
+        tab = built(backstage, "domains")
         assert tab.takes["picture"]
         value = room_of(opened(tab)).value
         assert value["question"] == "Its colour" and value["lesson"] == LESSONS["cars"] and "faces" in value["missing"]

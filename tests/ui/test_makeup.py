@@ -15,11 +15,9 @@ from studio.core.workspace import Workspaces
 from studio.pipelines.looks import LookFile
 from studio.ui.delivery import Parcel
 from studio.ui.session import Backstage, Desk
-from studio.ui.shell import build_page
-from studio.ui.tabs.makeup import MakeupTab
 from studio.ui.tabs.makeup_canvas import NO_NETWORKS, Settings, room_of, table_of
 from tests.ui.painted import KEEPS, add_makeup
-from tests.ui.stand_ins import event, last, stand_in_backstage, stand_in_store, warmed
+from tests.ui.stand_ins import built, event, last, opened, stand_in_backstage, stand_in_store, warmed
 
 WIDGETS = "makeup", "apply", 2, 3
 PROPERTIES = KEEPS["makeup"]
@@ -33,26 +31,8 @@ def backstage(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def warm(backstage, tmp_path_factory):
-    return warmed(built(backstage), backstage, tmp_path_factory)
-
-
-@pytest.fixture
-def tab(warm, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
-    return warm
-
-
-def built(backstage) -> MakeupTab:
-    """The tab on a page, with a place for each of its values."""
-    _, tabs = build_page(backstage)
-    return next(tab for tab in tabs if tab.id == "makeup")
-
-
-def opened(tab) -> Desk:
-    desk = Desk()
-    assert len(last(tab.open(desk))) == len(tab.outputs)
-    return desk
+def tab(backstage, tmp_path_factory):
+    return warmed(built(backstage, "makeup"), backstage, tmp_path_factory)
 
 
 def said(**more) -> str:
@@ -93,7 +73,7 @@ def test_without_networks_the_page_says_so_in_one_sentence(tmp_path_factory, mon
     workspaces = Workspaces(folder / "data", public=True)
     backstage = Backstage(lambda: Engine("cpu", store=store), workspaces, store.registry)
     backstage.start()
-    tab = built(backstage)
+    tab = built(backstage, "makeup")
     desk = opened(tab)
     assert room_of(desk).value["lesson"] == NO_NETWORKS
     _, _, _, _, problem, *_ = last(tab._make(desk, said(), None, None, 5, 0))

@@ -18,13 +18,12 @@ from studio.core.recipe import Recipe
 from studio.core.workspace import Workspaces
 from studio.ui.delivery import Parcel
 from studio.ui.session import Backstage, Desk
-from studio.ui.shell import build_page
 from studio.ui.tabs import attributes_canvas, inpaint, morph_canvas
 from studio.ui.tabs.classes import NO_CLASSES
 from studio.ui.tabs.inpaint_canvas import read_mask
-from studio.ui.tabs.morph import PARTS, MorphTab
+from studio.ui.tabs.morph import PARTS
 from studio.ui.tabs.morph_canvas import NO_NETWORKS
-from tests.ui.stand_ins import event, last, stand_in_backstage, stand_in_store, warmed
+from tests.ui.stand_ins import built, event, last, opened, stand_in_backstage, stand_in_store, warmed
 
 CARE = 1
 CLASSES = "flowers", "tulip", 2, 5, "", 0.5, "", 0.3
@@ -38,19 +37,7 @@ def backstage(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tab(backstage, tmp_path_factory):
-    return warmed(built(backstage), backstage, tmp_path_factory)
-
-
-def built(backstage) -> MorphTab:
-    """The tab on a page, with a place for each of its values."""
-    _, tabs = build_page(backstage)
-    return next(tab for tab in tabs if tab.id == "morph")
-
-
-def opened(tab) -> Desk:
-    desk = Desk()
-    assert len(last(tab.open(desk))) == len(tab.outputs)
-    return desk
+    return warmed(built(backstage, "morph"), backstage, tmp_path_factory)
 
 
 def with_dream(tab) -> Desk:
@@ -411,7 +398,7 @@ def test_without_networks_the_page_says_what_to_do(tmp_path):
     store = stand_in_store(tmp_path, ())
     backstage = Backstage(lambda: Engine("cpu", store=store), Workspaces(tmp_path / "data"), store.registry)
     backstage.start()
-    tab = built(backstage)
+    tab = built(backstage, "morph")
     desk = opened(tab)
     assert "studio pull" in desk.tables["attributes"].value["message"]
     assert NO_NETWORKS in last(tab._holes.make(desk, "", "faces", 1, 1, 0, []))[3]
