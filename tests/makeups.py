@@ -8,6 +8,7 @@ import numpy as np
 
 from studio.core.images import Photo
 from studio.core.registry import Card
+from studio.pipelines.photos import FaceChoice
 from tests.fakes import JUDGE, FakeEngine
 from tests.morphs import patches
 from tests.walks import EYE, IDENTITY
@@ -18,6 +19,8 @@ ENDS = {"bare": "makeup", "makeup": "makeup", "young": "age", "old": "age"}
 CLASSES = ("background", "skin", "nose", "eyes", "brows", "glasses", "ears", "mouth", "lips", "hair")
 PAINTED = tuple(CLASSES.index(name) for name in ("lips", "brows"))
 EYES = ((20.0, 24.0), (44.0, 24.0))  # of the face in ``photo_of``
+FACE = FaceChoice(eyes=EYES)
+RED, GREEN = (2.0, 0, 0, 0, 0, 0, 0, 0), (0, 2.0, 0, 0, 0, 0, 0, 0)  # styles
 
 
 def munit(part: str, end: str, **more) -> Card:

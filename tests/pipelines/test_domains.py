@@ -42,10 +42,8 @@ from studio.pipelines.parts import Progress
 from studio.pipelines.photos import FaceChoice
 from tests.domains import LABELS, SDITS, SEER, DomainsEngine, sdit
 from tests.fakes import JUDGE
-from tests.makeups import EYES, PARSER, photo_of
+from tests.makeups import EYES, FACE, GREEN, PARSER, RED, photo_of
 
-FACE = FaceChoice(eyes=EYES)
-RED, GREEN = (2.0, 0, 0, 0, 0, 0, 0, 0), (0, 2.0, 0, 0, 0, 0, 0, 0)
 SMILE, BLOND, MAN = (("Smiling", True),), (("Blond_Hair", True),), (("Male", True),)
 
 

@@ -32,10 +32,7 @@ from studio.pipelines.makeup import (
 )
 from studio.pipelines.parts import Progress
 from studio.pipelines.photos import FaceChoice
-from tests.makeups import CLASSES, EYES, MUNITS, PARSER, MakeupEngine, layout, munit, photo_of
-
-FACE = FaceChoice(eyes=EYES)
-RED, GREEN = (2.0, 0, 0, 0, 0, 0, 0, 0), (0, 2.0, 0, 0, 0, 0, 0, 0)
+from tests.makeups import CLASSES, EYES, FACE, GREEN, MUNITS, PARSER, RED, MakeupEngine, layout, munit, photo_of
 
 
 @pytest.fixture
