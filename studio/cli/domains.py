@@ -75,7 +75,8 @@ def _requests_of(
     styles = [open_style(path, StyleFile) for path in files]
     wanted = tuple(read_target(text) for text in targets)
     if not domains:
-        knowing = [info.name for info in list_domains(default_registry()) if wanted and wanted[0][0][0] in info.labels]
+        there = list_domains(default_registry())
+        knowing = [info.name for info in there if not wanted or wanted[0][0][0] in info.labels]
         domains = styles[0].domains if styles else knowing[0] if knowing else ATTRIBUTES
     if not wanted:
         wanted = tuple(dict.fromkeys(read_target(file.target) for file in styles if file.target))

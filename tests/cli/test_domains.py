@@ -125,4 +125,5 @@ def test_a_mistake_is_one_sentence(capsys, studio, photo, tmp_path, arguments, s
 def test_missing_networks_are_named(capsys, studio, photo):
     for domains in ("attributes", "art"):
         studio.registry.remove(sdit(domains).id)
-    assert "network for faces is not here yet" in one_line(run(capsys, "domains", photo))
+    assert "network for faces is not here yet" in one_line(run(capsys, "domains", photo, "--domains", "attributes"))
+    assert answer(capsys, "domains", photo, "--styles", 1)["domains"] == "cars"  # what there is, where nobody says
