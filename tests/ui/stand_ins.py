@@ -53,9 +53,9 @@ def add_generators(store: CheckpointStore) -> None:
     """Small untrained generators: the flagship, a DCGAN and a K-DCGAN for lions, whose difference is noise."""
     registry, folder = store.registry, store.embedded_dir
     shape = {"resolution": 64, "latent": 16, "base": 512, "most": 16}
-    for family, config in (("stylegan", shape), ("dcgan", {"width": 4})):
+    for family, config, distance in (("stylegan", shape, 1.0), ("dcgan", {"width": 4}, 2.0)):  # the flagship is the best
         card = Card(f"{family}-64", family, "sample", 64, f"{family}.safetensors", "", 0, "none", ("face",), "head", config)
-        registry.add(untrained(card, folder, 1))
+        registry.add(untrained(replace(card, measures={"kid_imagenet": distance}), folder, 1))
     config = {"part": "encoder", "resolution": 64, "latent": 16, "width": 8}
     card = Card("stylegan-encoder-64", "stylegan", "encode", 64, "encoder.safetensors", "", 0, "none", ("face",), "head", config)
     registry.add(untrained(card, folder, 1))
