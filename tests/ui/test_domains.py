@@ -84,6 +84,12 @@ def turned(tab, what) -> Desk:
 # -- the first visit ------------------------------------------------------------------------------------------------------
 
 
+def test_the_canvas_teaches_before_any_network_is_awake(tab, monkeypatch):
+    monkeypatch.setattr(tab._backstage, "engine", lambda: pytest.fail("the page waits for the networks"))
+    _, *first = next(tab.open(Desk()))
+    assert any(isinstance(value, dict) and "drop a photo of a person" in value.get("lesson", "") for value in first)
+
+
 def test_the_first_visitor_sees_a_finished_example(tab):
     desk = opened(tab)
     value = room_of(desk).value

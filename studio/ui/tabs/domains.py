@@ -28,6 +28,7 @@ from studio.ui.tabs.domains_answers import Answers
 from studio.ui.tabs.domains_canvas import (
     AGAIN,
     FACES,
+    LESSONS,
     Settings,
     Translating,
     key_of,
@@ -178,7 +179,10 @@ class DomainsTab:
         """What a visitor sees first."""
         room = room_of(desk)
         there = list(self._here())
-        yield self._values(desk, problem="", what=self._choice(room.what or (there[0] if there else "")))
+        if there and not room.what:  # networks may take a while to wake: until then the canvas teaches
+            room.what = there[0]
+            room.value["lesson"] = LESSONS[room.what]
+        yield self._values(desk, problem="", what=self._choice(room.what))
         try:
             engine = self._backstage.engine()
             self.warm_up(engine)
