@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +35,7 @@ class Liked:
     brought: dict[str, Any] = field(default_factory=dict)
 
 
-class Shelf:
+class Shelf(ABC):
     """Draws a shelf and answers what is done to it; the tab says what its codes are.
 
     ``tab`` is whose pictures hold the codes, ``what`` what one of them is called.
@@ -48,25 +49,25 @@ class Shelf:
 
     # -- what the tab says ----------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def liked(self, desk: Desk) -> Liked:
         """The visitor's shelf."""
-        raise NotImplementedError
 
+    @abstractmethod
     def code_in(self, desk: Desk, recipe: Recipe) -> Code | None:
         """The code of a kept picture, if it is one for what the visitor does just now. Raises ``ValueError`` for none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fits(self, desk: Desk, file: Any) -> str:
         """A sentence that says when a file that came in will be of use; none if it is for what the visitor does just now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, text: str) -> Any:
         """A file that came in, with its ``name`` and ``style``. Raises ``ValueError``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def named(self, desk: Desk, event: gr.EventData) -> Code:
         """The code that an event names. Raises ``LookupError``."""
-        raise NotImplementedError
 
     def picture(self, desk: Desk, file: Any) -> dict[str, str] | None:
         """What a file that came in looks like, if that can be shown."""
