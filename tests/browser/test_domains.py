@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from skimage import data
 
-from studio.core.images import open_photo
+from studio.core.images import open_photo, to_png
 from tests.browser.conftest import SHOWN, running_studio
 from tests.browser.looks import SIZES, bring_back, saved, send, strip_of, too_small
 from tests.browser.test_character import fits, save
@@ -286,10 +287,14 @@ def test_sent_to_another_tab_and_back(visit):
         page.click("#domains-make")
 
 
-def test_stop_keeps_what_is_there(visit):
+def test_stop_keeps_what_is_there(visit, tmp_path):
     visitor = visit()
     page = visitor.page
     turn_to(visitor)
+    path = tmp_path / "large.png"  # which takes a while
+    path.write_bytes(to_png(data.astronaut().repeat(4, 0).repeat(4, 1)))
+    with filled(visitor):
+        visitor.add(path)
     with filled(visitor):
         page.click("#domains-make")
         page.wait_for_selector(".strip-cell")
