@@ -114,18 +114,19 @@ class Generator(nn.Module):
             latent: (B, Z), drawn from N(0, I).
 
         Returns:
-            ``image`` (B, 3, R, R) in [-1, 1]; with attention also ``attention`` (B, 1, R, R) in [0, 1], where it changed.
+            ``image`` (B, 3, R, R) in [-1, 1]; with attention also ``attention`` (B, 1, R, R) in [0, 1], where it changed; in
+            training also ``change`` (B, 3, R, R), what would be added before the tanh if all were attended.
         """
         found = self._encode(image, label)
         changed, code = found, self.map(latent)
         for block in self.change:
             changed = block(changed, code)
         if self.attention is None:
-            return {"image": self._draw(changed, image)}
+            return self._draw(changed, image)
         where = self._attend(found)
         size = image.shape[-2:]
         wide = F.interpolate(where, size=size, mode="bilinear", align_corners=False)
-        return {"image": self._draw((1 - where) * found + where * changed, image, wide), "attention": wide}  # eq. 6.9
+        return self._draw((1 - where) * found + where * changed, image, wide) | {"attention": wide}  # eq. 6.9
 
     def _encode(self, image: Tensor, label: Tensor) -> Tensor:
         """E(x, l): (B, C, h, w). A norm right behind the label's own maps would forget them: it is in the norms."""
@@ -143,14 +144,15 @@ class Generator(nn.Module):
             x = block(x, found)
         return self.attention_norm(self.attention(x), found).sigmoid()
 
-    def _draw(self, x: Tensor, image: Tensor, where: Tensor | float = 1.0) -> Tensor:
+    def _draw(self, x: Tensor, image: Tensor, where: Tensor | float = 1.0) -> dict[str, Tensor]:
         for conv, norm in zip(self.ups, self.up_norms, strict=True):
             x = F.relu(norm(conv(F.interpolate(x, scale_factor=2)), x))
-        change = where * _without_lattice(F.pixel_shuffle(self.to_rgb(x), 2))
-        drawn = torch.atanh(RANGE * image.float()) + change.float()
+        change = _without_lattice(F.pixel_shuffle(self.to_rgb(x), 2))
+        drawn = torch.atanh(RANGE * image.float()) + (where * change).float()
+        if not self.training:
+            return {"image": torch.tanh(drawn)}
         # Behind a tanh a colour that is full would learn nothing more: red that should have been yellow stayed red.
-        more = LEAK * (drawn - drawn.detach()) if self.training else 0
-        return torch.tanh(drawn) + more
+        return {"image": torch.tanh(drawn) + LEAK * (drawn - drawn.detach()), "change": change}
 
 
 def _without_lattice(change: Tensor) -> Tensor:

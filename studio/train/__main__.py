@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 
@@ -23,6 +24,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--devices", type=int, default=1, help="GPUs per recipe")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads per recipe (default: torch's choice)")
     parser.add_argument("--compile", action="store_true", help="torch.compile; pays on a GPU, costs minutes on a CPU")
+    parser.add_argument(
+        "--from-shipped", action="store_true", help="a run without a state begins with the checkpoints in pretrained/"
+    )
     parser.add_argument("--json", action="store_true", help="print the measures as JSON alone on stdout")
     parser.add_argument("--ship", action="store_true", help="enter what was trained into pretrained/")
     return parser.parse_args(argv)
@@ -31,9 +35,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> int:
     """Runs the command; returns its exit code, 2 after a mistake that one line on stderr explains."""
     options = parse(argv)
+    from studio.core.checkpoints import CheckpointError
+    from studio.core.registry import UnknownModel
+
     try:
         return _train(options, argv)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, UnknownModel, CheckpointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -57,12 +64,8 @@ def _train(options: argparse.Namespace, argv: list[str]) -> int:
 
         if options.threads:
             torch.set_num_threads(options.threads)
-        train(
-            options.names[0],
-            Settings(
-                options.out, options.minutes, options.data, options.seed, options.accelerator, options.devices, options.compile
-            ),
-        )
+        decided = {field.name: getattr(options, field.name) for field in fields(Settings)}
+        train(options.names[0], Settings(**decided))
     _report(options)
     return 0
 

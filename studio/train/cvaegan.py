@@ -28,12 +28,11 @@ from studio.train.data import HEAD, MODEL_PARTS, VALIDATION_PARTS, read_names, r
 from studio.train.export import write_checkpoint
 from studio.train.gan import PACKS, logistic, pooled, read_faces, renewed
 from studio.train.growing import grow
-from studio.train.judges import FIRST_ATTRIBUTE
+from studio.train.judges import FIRST_ATTRIBUTE, attribute_names
 from studio.train.loop import Settings, Trainer, named, read_state, tile, unwrap
 from studio.train.losses import perceptual_distance
 from studio.train.xgan import BATCH, FAR, FAR_WORDS, MEASURED, evenly, fixed
 
-ATTRIBUTES = 40
 LAMBDA_PIXELS, LAMBDA_MAPS, LAMBDA_PERCEPTUAL = 4.0, 1.0, 1.0  # of the parts of L_G (eq. 6); perceptual is not in the paper
 LAMBDA_GD, LAMBDA_GC = 10.0, 50.0
 LAMBDA_APART = 5.0  # of what codes say of the condition, which is not in the paper
@@ -237,8 +236,7 @@ def read_named(domain: str, size: int, data: Path | None, parts: frozenset[int],
         images, rows = read_faces(size, data, parts)
         twins = read_names(PACKS[0], data)
         kept = [i for i, row in enumerate(rows) if (strangers or row.get(FIRST_ATTRIBUTE)) and row["file_name"] not in twins]
-        columns = list(rows[kept[0]])
-        names = tuple(columns[columns.index(FIRST_ATTRIBUTE) :][:ATTRIBUTES])
+        names = attribute_names([rows[i] for i in kept])
         labels = torch.tensor([[float(rows[i].get(name) or 0) for name in names] for i in kept])
         return Named(images[kept], labels, Attributes(names))
     if domain == "people":

@@ -23,12 +23,14 @@ from studio.core.engine import Engine
 from studio.core.faces import FRAME_SIZE, FRAMES, align
 from studio.core.images import to_uint8
 from studio.core.registry import Card
+from studio.metrics.attributes import counts
 from studio.metrics.class_score import BATCH, ask_judge
 from studio.metrics.identity import embed_heads
 from studio.metrics.lpips import feature_maps, mean_pairwise
 from studio.models import cyclegan, munit
 from studio.models.sdit import Generator
 from studio.train import cyclegan as cyclegan_recipe
+from studio.train.attended import Attended, measure_attention
 from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, to_unit
 from studio.train.loop import Settings
 from studio.train.sdit import DOMAINS, LATENT, VARIANTS, Labelled, SDITTrainer, read_labelled
@@ -48,7 +50,8 @@ Translate = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 @dataclass(frozen=True)
 class Attribute:
     """An attribute turned round: how far people then are from themselves (1 - the judge's cosine), the perceptual distance of
-    pictures of one photo, the share that the judge of attributes reads as asked, the distance of photographs that have it."""
+    pictures of one photo, the share that the judge of attributes reads as asked, from the studio's probabilities on; the distance
+    of photographs that have it."""
 
     name: str
     id_distance: float
@@ -99,6 +102,7 @@ class Figures:
     networks: dict[str, tuple[Networks, ...]]
     photos: int
     styles: int
+    attended: tuple[Attended, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with the means of each table and what the chapter claims of them."""
@@ -149,18 +153,19 @@ def evaluate_sdit(
     cards = {part: find_card(engine, part) for part in parts}
     total = len(names) + len(cards)
     table = compare(engine, names, pictures, size, photos, styles, data_dir, lambda n, now: report(n, total, now))
-    attributes, domains, done = (), {}, len(names)
+    attributes, attended, domains, done = (), (), {}, len(names)
     for part, card in cards.items():
         report(done, total, f"Translating {part}")
         translate, done = translator(engine, card), done + 1
         if part == "attributes":
             faces = read_labelled(part, card.resolution, data_dir, VALIDATION_PARTS)
             attributes = measure_attributes(engine, translate, faces, faces.kind.names, photos, styles)
+            attended = measure_attention(engine, card, faces, photos)
         else:
             learnt, new = (read_labelled(part, card.resolution, data_dir, tenths) for tenths in (MODEL_PARTS, NEW_PARTS))
             domains[part] = measure_domains(engine, translate, learnt, new, photos, styles)
     networks = {part: count_networks(card) for part, card in cards.items()}
-    return Figures(attributes, table, pictures, domains, networks, photos, styles)
+    return Figures(attributes, table, pictures, domains, networks, photos, styles, attended)
 
 
 def find_card(engine: Engine, part: str) -> Card:
@@ -195,7 +200,7 @@ def compare(
     rows = []
     for place, name in enumerate(names):
         report(place, name)
-        settings = Settings(out=Path(), minutes=0.0, data=data_dir)
+        settings = Settings(out=Path("runs") / "sdit", minutes=0.0, data=data_dir)
         trainer = SDITTrainer(settings, "attributes", size, VARIANTS[name])
         while trainer.images < pictures:
             trainer.advance()
@@ -245,11 +250,12 @@ def _attribute(
     wanted = faces.kind.towards(labels, name)
     cosines, distances, right = [], [], []
     for index, image in enumerate(images):
-        made = _styles(translate, image, wanted[index], styles)
+        made = _only_asked(translate, image, labels[index], _styles(translate, image, wanted[index], styles))
         cosines.append(embed_heads(engine, _heads(made)) @ own[index])
         distances.append(_spread(engine, made))
-        has = ask_judge(engine, made, ATTRIBUTE_JUDGE)["logits"][:, judged] > 0
-        right.append(has == bool(wanted[index, place] > 0))
+        logits = ask_judge(engine, made, ATTRIBUTE_JUDGE)["logits"][:, judged].astype(np.float64)
+        has = [counts(name, probability) for probability in 1 / (1 + np.exp(-logits))]
+        right.append(np.array(has) == bool(wanted[index, place] > 0))
     alike = to_unit(faces.images[faces.labels[:, place] > 0][:REAL]).numpy()
     return Attribute(
         name=name,
@@ -258,6 +264,13 @@ def _attribute(
         as_asked=round(float(np.mean(right)), 3),
         lpips_photographs=round(_spread(engine, alike), 3),
     )
+
+
+def _only_asked(translate: Translate, image: np.ndarray, label: torch.Tensor, made: np.ndarray) -> np.ndarray:
+    """A portrait (3, R, R) with what pictures of it, ``made`` (N, 3, R, R), have that the network does not draw anyway, where
+    nothing is asked for: as the studio lays it on a photo."""
+    unchanged = translate(image[None], label.numpy()[None], np.zeros((1, LATENT), np.float32))
+    return (image + made - unchanged).clip(-1, 1)
 
 
 def _heads(portraits: np.ndarray) -> list[np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from studio.models.judges import PAIRS, Judge
 from studio.train.augment import similarity_crops
 from studio.train.critics import imagenet_trunk
-from studio.train.data import FACE, JUDGE_PARTS, MODEL_PARTS, VALIDATION_PARTS, Pack, read_pack, to_unit
+from studio.train.data import FACE, JUDGE_PARTS, MODEL_PARTS, VALIDATION_PARTS, Pack, read_names, read_pack, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.loop import Settings, Trainer, tile
 
@@ -165,44 +165,69 @@ class AnimalJudge(JudgeTrainer):
 
 
 class AttributeJudge(JudgeTrainer):
-    """CelebA's forty attributes from the portrait frame; not exclusive, so BCE."""
+    """CelebA's forty attributes from the portrait frame; not exclusive, so BCE. Rare ones are drawn more often."""
 
     name = "judge-attributes"
     size = 96
-    total_images = 40_000
+    outputs = 40
+    total_images = 100_000
+    parts = JUDGE_PARTS
     frame = "portrait"
     domains = ("face",)
     sources = "faces128 (CelebA) and faces64, parts 7 and 8"
 
     def read(self, settings: Settings) -> None:
-        packs = [read_pack(n, self.size, settings.data, lambda row: row["source"] == "celeba") for n in ("faces128", "faces64")]
-        columns = list(packs[0].rows[0])
-        first = columns.index(FIRST_ATTRIBUTE)
-        self.labels = tuple(columns[first : first + 40])
-        self.outputs = 40
-        train = [p.parts(JUDGE_PARTS) for p in packs]
+        """Photos that are in both packs, under names that the split tells apart, are read from the sharper one alone."""
+        twins = read_names("faces128", settings.data)
+        packs = [
+            read_pack("faces128", self.size, settings.data, lambda row: row["source"] == "celeba"),
+            read_pack("faces64", self.size, settings.data, lambda row: row["file_name"] not in twins),
+        ]
+        self.labels = attribute_names(packs[0].rows)
+        train = [p.parts(self.parts) for p in packs]
         self.train = torch.cat([p.images for p in train]).to(self.device)
         self.target = torch.cat([self._attributes(p) for p in train])
+        self.often = rare_more_often(self.target)
         validation = packs[0].parts(VALIDATION_PARTS)
         self.validation, self.truth = validation.images.to(self.device), self._attributes(validation)
 
     def _attributes(self, pack: Pack) -> Tensor:
         return torch.tensor([[float(r[a] == "1") for a in self.labels] for r in pack.rows], device=self.device)
 
+    def draw(self) -> Tensor:
+        return torch.multinomial(self.often, self.batch, True, generator=self.generator)
+
     def loss(self, answer: dict[str, Tensor], index: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(answer["logits"].float(), self.target[index])
 
     def evaluate(self) -> dict[str, Any]:
+        """On part 9, of each attribute: the share that is right, and the AUC, which asks for no threshold."""
         logits = self.answers(self.validation, "logits")
         accuracy = ((logits > 0) == (self.truth > 0.5)).float().mean(0)
         majority = torch.maximum(self.truth.mean(0), 1 - self.truth.mean(0))
         per = {n: round(float(a), 3) for n, a in zip(self.labels, accuracy, strict=True)}
+        both = [k for k in range(len(self.labels)) if 0 < self.truth[:, k].mean() < 1]  # an AUC is of those with and without
+        auc = {self.labels[k]: round(float(roc_auc_score(self.truth[:, k].cpu(), logits[:, k].cpu())), 3) for k in both}
         return {
             "accuracy": round(float(accuracy.mean()), 4),
             "accuracy_of_guessing_the_majority": round(float(majority.mean()), 4),
             "accuracy_per_attribute": per,
+            "auc_per_attribute": auc,
             "pictures": len(logits),
         }
+
+
+def attribute_names(rows: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """CelebA's forty, as the columns of a pack's rows have them."""
+    columns = list(rows[0])
+    return tuple(columns[columns.index(FIRST_ATTRIBUTE) :][: AttributeJudge.outputs])
+
+
+def rare_more_often(labels: Tensor) -> Tensor:
+    """How often each picture is drawn, (N,), by its attributes (N, K), 0 or 1: those with an attribute and those without count
+    alike, each attribute as much as another."""
+    shares = labels.mean(0).clamp(1e-6, 1 - 1e-6)
+    return (labels / shares + (1 - labels) / (1 - shares)).sum(1)
 
 
 class DemographicsJudge(JudgeTrainer):
@@ -215,11 +240,12 @@ class DemographicsJudge(JudgeTrainer):
     domains = ("face",)
     labels = ("male", "age", *ETHNICITIES)
     outputs = len(labels)
+    parts = JUDGE_PARTS
     sources = "faces_tight96, parts 7 and 8"
 
     def read(self, settings: Settings) -> None:
         pack = read_pack("faces_tight96", self.size, settings.data)
-        train, validation = pack.parts(JUDGE_PARTS), pack.parts(VALIDATION_PARTS)
+        train, validation = pack.parts(self.parts), pack.parts(VALIDATION_PARTS)
         self.train, self.target = train.images.to(self.device), self._targets(train)
         self.validation, self.truth = validation.images.to(self.device), self._targets(validation)
 

@@ -29,12 +29,18 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from studio.core.checkpoints import CheckpointStore, default_store, load_into
+
 PART_BYTES = 15 * 2**20
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line decides about a run; ``minutes`` is wall-clock time for this call, resumes not counted in."""
+    """What the command line decides about a run.
+
+    ``minutes`` is wall-clock time for this call, resumes not counted in; ``from_shipped``: a run that has no state yet begins
+    with the checkpoints that the studio ships (:func:`begin_as_shipped`).
+    """
 
     out: Path
     minutes: float
@@ -43,6 +49,7 @@ class Settings:
     accelerator: str = "auto"
     devices: int = 1
     compile: bool = False
+    from_shipped: bool = False
 
 
 class Trainer(ABC):
@@ -70,6 +77,12 @@ class Trainer(ABC):
         self.ema: dict[str, nn.Module] = {}
         self.images = 0
         self.steps = 0
+        self.began = 0  # images that the networks had seen, in another run, when this one began
+
+    @property
+    def images_here(self) -> int:
+        """Seen in this run: what critics know, who begin anew with each."""
+        return self.images - self.began
 
     @staticmethod
     def precision(cuda: bool) -> str:
@@ -102,6 +115,10 @@ class Trainer(ABC):
     @abstractmethod
     def export(self, measures: dict[str, Any]) -> None:
         """Writes checkpoints and cards into the run's ``export`` folder."""
+
+    def shipped(self) -> dict[str, str]:
+        """Of each network that is shipped, the id of its card; none where a run cannot begin with them."""
+        return {}
 
     def schedule(self) -> None:  # noqa: B027 (most recipes keep their rate)
         """Sets learning rates for the step to come; by default they stay."""
@@ -145,7 +162,8 @@ def run(trainer: Trainer) -> dict[str, Any]:
     """
     folder = trainer.settings.out
     folder.mkdir(parents=True, exist_ok=True)
-    load_state(trainer, folder)
+    if not load_state(trainer, folder) and trainer.settings.from_shipped:
+        begin_as_shipped(trainer, default_store())
     start, reported, shown = time.monotonic(), time.monotonic(), trainer.images
     budget = trainer.settings.minutes * 60
     next_grid = budget / 6
@@ -224,7 +242,7 @@ def save_state(trainer: Trainer, folder: Path) -> None:
     names = [f"state-{trainer.steps:08d}-{i}.safetensors" for i in range(len(parts))]
     for name, tensors in zip(names, parts, strict=True):
         save_file(tensors, folder / name)
-    index = {"recipe": trainer.name, "images": trainer.images, "steps": trainer.steps, "parts": names}
+    index = {"recipe": trainer.name, "images": trainer.images, "steps": trainer.steps, "began": trainer.began, "parts": names}
     temporary = folder / "state.json.tmp"
     temporary.write_text(json.dumps(index))
     os.replace(temporary, folder / "state.json")
@@ -270,8 +288,27 @@ def load_state(trainer: Trainer, folder: Path) -> bool:
     trainer.generator.set_state(tensors["rng/generator"])
     if trainer.device.type == "cuda" and "rng/cuda" in tensors:
         torch.cuda.set_rng_state(tensors["rng/cuda"], trainer.device)
-    trainer.images, trainer.steps = index["images"], index["steps"]
+    trainer.images, trainer.steps, trainer.began = index["images"], index["steps"], index.get("began", 0)
     return True
+
+
+def begin_as_shipped(trainer: Trainer, store: CheckpointStore) -> None:
+    """Networks and their averages become those of the shipped checkpoints, which count as seen what their cards say.
+
+    A run's state is not shipped: moments and critics are new, so that a recipe holds its networks until the critics know them.
+
+    Raises:
+        ValueError: the recipe does not ship what it would have to begin with.
+        CheckpointError: a checkpoint is missing, damaged, or of another shape than the recipe's network.
+    """
+    if not (shipped := trainer.shipped()):
+        raise ValueError(f"{trainer.name} cannot begin with shipped checkpoints: leave out --from-shipped.")
+    cards = {name: store.registry.card(card_id) for name, card_id in shipped.items()}
+    for name, card in cards.items():
+        tensors = store.load(card)
+        for network in (unwrap(trainer.networks[name]), trainer.ema[name]):
+            load_into(network, tensors, card.file)
+    trainer.images = trainer.began = min(card.training["images"] for card in cards.values())
 
 
 def _load_moments(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], prefix: str) -> None:

@@ -44,3 +44,17 @@ def mode_seeking_loss(made: Tensor, real: Tensor, share: float = 1.0) -> Tensor:
     it tears faces apart, since real pictures differ in pose and place as well.
     """
     return F.relu(share - made / real.mean().clamp_min(1e-6)).mean()
+
+
+def unheard(said: Tensor, latents: Tensor) -> Tensor:
+    """Latent reconstruction (MUNIT's eq. 4; SDIT's L_LAT, eq. 6.6) of two pictures of each photo, by how the two differ.
+
+    What is said of a picture because of its photo counts nothing: photos differ far more than latents make them, and drown
+    them. Saying nothing is 0.80, as of one picture.
+
+    Args:
+        said: (2 B, Z), of a first picture of each photo and then of a second one.
+        latents: (2 B, Z), what they were drawn from.
+    """
+    first, second = (said.float() - latents).chunk(2)
+    return (first - second).abs().mean() / 2**0.5

@@ -32,7 +32,8 @@ def recipes() -> dict[str, Maker]:
     from studio.train.people import PeopleTrainer
     from studio.train.sdit import DOMAINS as MANY
     from studio.train.sdit import SDITTrainer
-    from studio.train.semantics import PropertyTrainer
+    from studio.train.semantics import RECIPES as EXTRACTORS
+    from studio.train.semantics import AttributeTrainer, DemographicsTrainer, PropertyTrainer
     from studio.train.udit import PAIRS, VARIANTS, UDITTrainer
     from studio.train.xgan import DOMAINS, XGANTrainer
 
@@ -40,7 +41,9 @@ def recipes() -> dict[str, Maker]:
         return lambda settings: CycleGANTrainer(settings, group, size)
 
     sized = {"began": BEGANTrainer, "stylegan": StyleGANTrainer}
-    makers: dict[str, Maker] = {kind.name: kind for kind in (LandmarkTrainer, BankTrainer, PropertyTrainer)} | JUDGES | DIGIT_GANS
+    alone = (LandmarkTrainer, BankTrainer, AttributeTrainer, DemographicsTrainer)
+    makers: dict[str, Maker] = {kind.name: kind for kind in alone} | JUDGES | DIGIT_GANS
+    makers |= {name: partial(PropertyTrainer, colours=bool(colours)) for colours, name in enumerate(EXTRACTORS)}
     makers["parsing-128"] = ParsingTrainer
     makers["dcgan-64"] = DCGANTrainer
     makers |= {f"{name}-{size}": partial(kind, size=size) for name, kind in sized.items() for size in (64, 128)}

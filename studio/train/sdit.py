@@ -17,15 +17,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from studio.metrics.kid import kid
+from studio.models.cyclegan import Discriminator as PatchDiscriminator
 from studio.models.sdit import Generator
 from studio.train.augment import diff_augment
 from studio.train.critics import FeatureDiscriminator, imagenet_trunk
-from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, read_names, read_pack, to_unit
+from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, read_names, read_pack, read_rows, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.gan import PACKS, pooled
-from studio.train.judges import FIRST_ATTRIBUTE
+from studio.train.judges import FIRST_ATTRIBUTE, attribute_names, rare_more_often
 from studio.train.loop import Settings, Trainer, tile
-from studio.train.losses import perceptual_distance
+from studio.train.losses import perceptual_distance, unheard
+from studio.train.semantics import AttributeReader
 from studio.train.xgan import FAR, FAR_WORDS, evenly, fixed
 
 # Table 6.2; of the two colours of hair one at most.
@@ -36,16 +38,18 @@ ATTRIBUTES = (
 HAIR = ("Brown_Hair", "Blond_Hair")
 ALSO = 0.1  # of the other attributes turn round as well
 LATENT = 8
-LAMBDA_GAN, LAMBDA_CLASS, LAMBDA_LATENT, LAMBDA_REC = 4.0, 1.0, 4.0, 3.0
-LAMBDA_ATTENTION = 0.5  # of how much of a picture is attended
-LAMBDA_VARIETY, VARIETY = 3.0, 0.2  # mode seeking, up to this share of how far photos are apart
-RATES = {"generator": 6e-4, "critic": 1.5e-3, "said": 4e-3, "code": 1.5e-3}  # of norms what label, z, attention say; F_rec
+LAMBDA_GAN, LAMBDA_REC = 4.0, 3.0
+LAMBDA_VARIETY = 3.0  # mode seeking
+# "said": what label, z and attention say to norms; "code": F_rec; "patches": D_src on patches, the one that begins from nothing.
+RATES = {"generator": 6e-4, "critic": 1.5e-3, "said": 4e-3, "code": 1.5e-3, "patches": 6e-4}
 POLICY = "translation"
 EARLY = 3  # of the trunk's maps, those F_rec hears z in
 FEW = 200_000  # pictures; a network that has seen fewer is a study
 BATCH = 64  # that the averages translate at once
 MEASURED = 200  # photos of part 9 that the measures are of
 WARM_UP = 3_000  # photos that D learns from before it teaches
+MEET = 3_000  # pictures that it then looks at before a generator that was shipped goes on
+STAY = 2  # photos of a step that are asked for what they show already
 CONFIGS = {64: {"width": 32, "n_blocks": 1}, 128: {"width": 48}}
 
 
@@ -76,20 +80,39 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Domains:
-    """What a recipe translates between: what goes in and its frame, the pack, the column that names its domains."""
+    """What a recipe translates between: what goes in and its frame, the pack, the column that names its domains.
+
+    Args:
+        fake: lambda_FAKE. latent: lambda_LAT.
+        variety: how far apart mode seeking wants two pictures of a photo, as a share of what photos are.
+        change: weight of how much is changed at all. attention: of how much of a picture is attended.
+        read: weight of what an extractor of attributes, trained on photos, reads of a picture.
+        enlarged: times the side of a picture that D sees it at.
+    """
 
     subject: str
     frame: str
     pack: str
     column: str = ""
     variant: Variant = VARIANTS["SDIT"]
-    enlarged: float = 1.0  # times the side of a picture that D sees it at
+    fake: float = 1.0
+    latent: float = 4.0
+    variety: float = 0.2
+    change: float = 0.0
+    attention: float = 0.5
+    read: float = 0.0
+    enlarged: float = 1.0
 
 
 DOMAINS = {
     # The portrait frame is the paper's, has hats and hair in it, and is what the packs are in, so that no pixel is made up.
-    "attributes": Domains("face", "portrait", PACKS[0], enlarged=1.5),  # as glasses are small
-    "art": Domains("picture", "", "art160", "domain", VARIANTS["SDIT w/o Atten (L_LAT > 0)"]),
+    # Glasses are small; and a style that is heard loudly, or a change that costs nothing, is a tint all over the photo.
+    "attributes": Domains(
+        "face", "portrait", PACKS[0], fake=0.5, latent=1.0, variety=0.05, change=1.0, attention=2.0, read=1.0, enlarged=1.5
+    ),
+    "art": Domains(
+        "picture", "", "art160", "domain", VARIANTS["SDIT w/o Atten (L_LAT > 0)"], fake=0.3, latent=2.0, variety=0.1, change=0.5
+    ),
     "cars": Domains("car", "", "cars_by_colour128", "colour"),
 }
 
@@ -128,9 +151,7 @@ class Attributes(Labels):
     """Any of them at once, but for the colours of hair."""
 
     def weights(self, labels: Tensor) -> Tensor:
-        """Those with an attribute and those without count alike, each attribute as much as another."""
-        shares = labels.mean(0).clamp(1e-6, 1 - 1e-6)
-        return (labels / shares + (1 - labels) / (1 - shares)).sum(1)
+        return rare_more_often(labels)
 
     def changed(self, labels: Tensor) -> Tensor:
         """One attribute is turned round, and now and then another."""
@@ -225,7 +246,7 @@ def _read_faces(size: int, data: Path | None, parts: frozenset[int]) -> Labelled
 class Discriminator(FeatureDiscriminator):
     """Three heads over frozen ImageNet features: D_src, real and of a domain or not, for pictures as such and for each domain;
     D_cls from deep features, which know things, and early ones, which know colours; F_rec from early ones, where a latent is
-    heard first.
+    heard first. D_src looks at patches of the picture itself as well: green hair is blond to features that nobody trains.
 
     Args:
         trunk: frozen. labels: K. domains: of D_src. latent: Z. size: px that pictures are resized to first.
@@ -233,6 +254,7 @@ class Discriminator(FeatureDiscriminator):
 
     def __init__(self, trunk: nn.Module, labels: int, domains: int, latent: int = LATENT, size: int = 96, hidden: int = 64):
         super().__init__(trunk, 1 + domains, size, hidden, first=1)
+        self.patches = PatchDiscriminator(domains=1 + domains)
         early = sum(self.widths[:EARLY])
         body = nn.Conv2d(self.widths[-1], hidden, 1), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(3)
         self.named = nn.Sequential(*body, nn.Flatten(), nn.Linear(9 * hidden, labels))
@@ -240,13 +262,18 @@ class Discriminator(FeatureDiscriminator):
         heard = nn.LayerNorm(early), nn.Linear(early, hidden), nn.LeakyReLU(0.2)
         self.code = nn.Sequential(*heard, nn.Linear(hidden, latent, bias=False))
 
-    def answer(self, maps: list[Tensor]) -> dict[str, Any]:
-        """The trunk's maps -> ``source``, D_src's answers (B, 1 + domains, N) at each scale, ``labels`` (B, K) and
+    def look(self, image: Tensor) -> list[Tensor]:
+        """``image`` (B, 3, H, W) in [-1, 1] -> the trunk's maps (B, C, h, w), and the image behind them."""
+        return [*super().look(image), image]
+
+    def answer(self, seen: list[Tensor]) -> dict[str, Any]:
+        """What was looked at -> ``source``, D_src's answers (B, 1 + domains, N) at each scale, ``labels`` (B, K) and
         ``latent`` (B, Z)."""
+        *maps, image = seen
         early = [F.adaptive_avg_pool2d(each.float(), 3) for each in maps[:EARLY]]
         labels = self.named(maps[-1]) + self.coloured(torch.cat(early, 1))
         heard = torch.cat([each.mean((2, 3)) for each in early], 1)
-        return {"source": self.judge(maps), "labels": labels, "latent": self.code(heard)}
+        return {"source": self.judge(maps) + self.patches(image), "labels": labels, "latent": self.code(heard)}
 
 
 # --- the recipe -----------------------------------------------------------------------------------------------------------------
@@ -283,19 +310,28 @@ class SDITTrainer(Trainer):
             "generator": Generator(**self.config),
             "critic": Discriminator(self.trunk, *counts, size=round(DOMAINS[domains].enlarged * size)),
         }
+        self.reader = self._reader().to(self.device) if DOMAINS[domains].read else None
         if settings.compile:
             self.networks["generator"].compile()
         said = ".to_scale.", ".to_shift.", ".attention_norm."
         groups = {
-            "generator": _rated(self.networks["generator"], "generator", "said", said),
-            "critic": _rated(self.networks["critic"], "critic", "code", ("code.",)),
+            "generator": _rated(self.networks["generator"], "generator", {"said": said}),
+            "critic": _rated(self.networks["critic"], "critic", {"code": (".code.",), "patches": (".patches.",)}),
         }
         self.optimisers = {name: torch.optim.Adam(group, RATES[name], betas=(0.5, 0.99)) for name, group in groups.items()}
         self.ready("generator")
 
+    def _reader(self) -> AttributeReader:
+        """Of the attributes that are translated. Raises ``FileNotFoundError`` where the extractor was not trained."""
+        known = attribute_names(read_rows(PACKS[0], self.settings.data))
+        return AttributeReader(self.settings.out.parent, [known.index(name) for name in self.kind.names])
+
+    def shipped(self) -> dict[str, str]:
+        return {"generator": self.name}
+
     def step(self) -> dict[str, Tensor]:
         photos, labels = self._photos()
-        if self.images < WARM_UP:
+        if self.images_here < WARM_UP:
             return self._teach_labels(photos, labels)
         half = len(photos) // 2  # each photo of a half is translated twice
         twice, called = photos[:half].repeat(2, 1, 1, 1), labels[:half]
@@ -332,27 +368,34 @@ class SDITTrainer(Trainer):
     def _train_generator(
         self, photos: Tensor, labels: Tensor, wanted: Tensor, latents: Tensor, real: list[Tensor]
     ) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """{E, G, M} of eq. 6.8: there, and half of them back with the same latents (eq. 6.7)."""
-        generator, critic = self.networks["generator"], self.networks["critic"]
+        """{E, G, M} of eq. 6.8: there, and half of them back with the same latents (eq. 6.7); and some that shall stay."""
+        generator, critic, which = self.networks["generator"], self.networks["critic"], DOMAINS[self.domains]
         answer = generator(photos, wanted, latents)
         made = answer["image"].float()
         half = len(photos) // 2
-        back = generator(made[:half], labels[:half], latents[:half])["image"].float()
+        stay = slice(half, half + STAY)
+        taken, kept = torch.cat([made[:half], photos[stay]]), torch.cat([photos[:half], photos[stay]])
+        back = generator(taken, *(torch.cat([each[:half], each[stay]]) for each in (labels, latents)))["image"].float()
         with fixed(critic):
             maps = self._look(made)
             answers = self._answer(maps)
             losses = {
                 "gan": LAMBDA_GAN * _towards(answers["source"], self._asked(labels, wanted), 1.0),
-                "fake": LAMBDA_CLASS * self.kind.loss(answers["labels"], wanted),
-                "rec": LAMBDA_REC * F.l1_loss(back, photos[:half]),
+                "fake": which.fake * self.kind.loss(answers["labels"], wanted),
+                "rec": LAMBDA_REC * F.l1_loss(back, kept),
             }
             apart = _pair_distances(maps) / _pair_distances(real).mean()
             if self.variant.latent_loss:
-                losses["latent"] = LAMBDA_LATENT * _unheard(answers["latent"], latents)
-                losses["variety"] = LAMBDA_VARIETY * F.relu(VARIETY - apart).mean()
+                losses["latent"] = which.latent * unheard(answers["latent"], latents)
+                losses["variety"] = LAMBDA_VARIETY * F.relu(which.variety - apart).mean()
+            if self.reader:
+                losses["read"] = which.read * self.kind.loss(self.reader(maps[-1]), wanted)
+            if which.change:
+                losses["change"] = which.change * answer["change"].float().abs().mean()
             if self.variant.attention:
-                losses["attention"] = LAMBDA_ATTENTION * answer["attention"].float().mean()
-            self._follow("generator", losses)
+                losses["attention"] = which.attention * answer["attention"].float().mean()
+            if not self.began or self.images_here >= WARM_UP + MEET:
+                self._follow("generator", losses)
         return losses | {"apart": apart.mean()}, [each.detach() for each in maps]
 
     def _train_critic(
@@ -362,7 +405,7 @@ class SDITTrainer(Trainer):
         losses, answers = self._named(real, labels), self._answer(made)
         losses["refused"] = 0.5 * _towards(answers["source"], self._asked(before, wanted), 0.0)
         if self.variant.latent_loss:
-            losses["code"] = _unheard(answers["latent"], latents)
+            losses["code"] = unheard(answers["latent"], latents)
         self._follow("critic", losses)
         return losses
 
@@ -466,21 +509,13 @@ class SDITTrainer(Trainer):
         return few if self.images < FEW else None
 
 
-def _rated(network: nn.Module, rate: str, other: str, words: tuple[str, ...]) -> list[dict[str, Any]]:
-    """A network's parameters in two groups with their ``RATES``: the ``other`` is of those in whose names the words are."""
-    parameters = list(network.named_parameters())
-    chosen = [any(word in f".{name}" for word in words) for name, _ in parameters]
-    return [
-        {"params": [p for (_, p), on in zip(parameters, chosen, strict=True) if on == which], "lr": RATES[name]}
-        for which, name in ((False, rate), (True, other))
-    ]
-
-
-def _unheard(said: Tensor, latents: Tensor) -> Tensor:
-    """L_LAT (eq. 6.6) of what F_rec says of two pictures of each photo, (B, Z) in two halves, by how the two differ: what
-    it takes from the photo itself counts nothing. Saying nothing is 0.80, as of one picture."""
-    first, second = (said.float() - latents).chunk(2)
-    return (first - second).abs().mean() / 2**0.5
+def _rated(network: nn.Module, rate: str, others: dict[str, tuple[str, ...]]) -> list[dict[str, Any]]:
+    """A network's parameters in groups with their ``RATES``: of ``others`` are those in whose names one of the words is."""
+    groups: dict[str, list[nn.Parameter]] = {rate: [], **{name: [] for name in others}}
+    for name, parameter in network.named_parameters():
+        own = (other for other, words in others.items() if any(word in f".{name}" for word in words))
+        groups[next(own, rate)].append(parameter)
+    return [{"params": parameters, "lr": RATES[name]} for name, parameters in groups.items()]
 
 
 def _with_any(domains: Tensor) -> Tensor:

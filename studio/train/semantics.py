@@ -8,8 +8,10 @@ measures what it was a constraint of.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -20,15 +22,19 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from studio.core.faces import FRAME_SIZE, FRAMES
+from studio.models.judges import Judge
 from studio.train.augment import similarity_crops
 from studio.train.critics import find_weights
 from studio.train.data import FACE, MODEL_PARTS, VALIDATION_PARTS, Pack, read_pack, to_unit
-from studio.train.judges import ETHNICITIES
+from studio.train.judges import ETHNICITIES, AttributeJudge, DemographicsJudge, JudgeTrainer
 from studio.train.loop import Settings, Trainer, named, read_state, tile
 
 SIZE = 64  # px of the small network's pictures
 REDUCED = 16  # D, channels that say one property (table 5.5)
 CHANNELS = (2, 8, 16, 32, 64, 128, 256)  # D of table 5.5
+RECIPES = "semantics-64", "semantics-colours-64"
+ATTRIBUTES = "semantics-attributes-96"
+DEMOGRAPHICS = "semantics-demographics-96"
 OUTPUTS = {"gender": 1, "age": 1, "ethnicity": len(ETHNICITIES)}
 
 MOBILEFACENET = "mobilefacenet_casia.safetensors"
@@ -179,10 +185,11 @@ class PropertyNetwork(nn.Module):
             x = F.relu(norm(layer(x)))
         return x
 
-    def maps(self, image: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
-        """Faces (B, 3, 64, 64) -> the reduced maps (B, D, 8, 8) of the named properties."""
+    def read(self, image: Tensor, names: tuple[str, ...]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Faces (B, 3, 64, 64) -> the reduced maps (B, D, 8, 8) of each named property, and what follows from them, (B, K)."""
         x = self.trunk(image)
-        return {name: self.heads[name].maps(x) for name in names}
+        maps = {name: self.heads[name].maps(x) for name in names}
+        return {name: (each, self.heads[name].answer(each.flatten(1))) for name, each in maps.items()}
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Faces (B, 3, 64, 64) -> ``gender`` (B, 1), the logit of a man; ``age`` (B, 1) / 100; ``ethnicity`` (B, 5)."""
@@ -206,17 +213,21 @@ class Head(nn.Module):
 
 
 class PropertyTrainer(Trainer):
-    """Trains the small network on parts 0 to 6; what is not known of a face is not asked."""
+    """Trains the small network on parts 0 to 6; what is not known of a face is not asked.
 
-    name = "semantics-64"
+    Args:
+        colours: every face as it is. Otherwise half of them are grey, so that lipstick is little of what gender is told by.
+    """
+
     batch = images_per_step = 64
     total_images = 100_000
     ema_half_life = 2_000.0
     rate = 1e-3
     width, channels = 32, 128  # of the first maps and the last
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, colours: bool = False):
         super().__init__(settings)
+        self.name, self.colours = RECIPES[colours], colours
         self.images_of, self.targets_of = self._read(settings)
         held_out = [read_pack(name, SIZE, settings.data).parts(VALIDATION_PARTS) for name in ("faces_tight96", "celeba_face160")]
         self.held_out = torch.cat([pack.images for pack in held_out])
@@ -244,14 +255,15 @@ class PropertyTrainer(Trainer):
             group["lr"] = self.rate * share + 1e-6
 
     def augment(self, images: Tensor) -> Tensor:
-        """Mirrors, small transforms, light; half of them grey, since lipstick shall not be what gender is told by."""
+        """Mirrors, small transforms, light; half of them grey, unless colours count."""
         count = len(images)
         centre = SIZE / 2 + 0.06 * SIZE * self.uniform(count, 2)
         side = SIZE * (0.97 + 0.1 * self.uniform(count))
         images = similarity_crops(images, centre, side, 0.15 * self.uniform(count), SIZE)[0]
         images = images * (1 + 0.25 * self.uniform(count, 1, 1, 1)) + 0.2 * self.uniform(count, 1, 1, 1)
-        grey = images.mean(1, keepdim=True).expand_as(images)
-        images = torch.where(self.uniform(count, 1, 1, 1) < 0, grey, images)
+        if not self.colours:
+            grey = images.mean(1, keepdim=True).expand_as(images)
+            images = torch.where(self.uniform(count, 1, 1, 1) < 0, grey, images)
         return torch.where(self.uniform(count, 1, 1, 1) < 0, images.flip(3), images).clamp(-1, 1)
 
     def step(self) -> dict[str, Tensor]:
@@ -298,6 +310,28 @@ class PropertyTrainer(Trainer):
         """Nothing: what holds a training down stays with its run."""
 
 
+class AttributeTrainer(AttributeJudge):
+    """The judge's own network and way, of parts 0 to 6: what SDIT's D_cls, over features that nobody trained, does not see."""
+
+    name = ATTRIBUTES
+    parts = MODEL_PARTS
+    sources = "faces128 (CelebA) and faces64, parts 0 to 6"
+
+    def export(self, measures: dict[str, Any]) -> None:
+        """Nothing, as above."""
+
+
+class DemographicsTrainer(DemographicsJudge):
+    """The same of gender, age and group: what the two small networks do not see in faces that are made up."""
+
+    name = DEMOGRAPHICS
+    parts = MODEL_PARTS
+    sources = "faces_tight96, parts 0 to 6"
+
+    def export(self, measures: dict[str, Any]) -> None:
+        """Nothing, as above."""
+
+
 def _targets(pack: Pack) -> Tensor:
     """(N, 3): man 0 / 1, age / 100, index of the group; -1 where nobody says."""
 
@@ -332,8 +366,58 @@ def _rightness(answer: dict[str, Tensor], target: Tensor) -> dict[str, tuple[str
     return {name: (kind, round(float(value), 4)) for name, (kind, value) in right.items()}
 
 
-def property_network(runs: Path) -> PropertyNetwork:
-    """The average that the run in ``runs`` left, frozen. Raises ``FileNotFoundError`` where there is no run."""
+def property_network(runs: Path, name: str = RECIPES[0]) -> PropertyNetwork:
+    """The average that the run of this name in ``runs`` left, frozen. Raises ``FileNotFoundError`` where there is no run."""
     network = PropertyNetwork()
-    network.load_state_dict(named(read_state(runs / PropertyTrainer.name)[1], "ema/properties/"))
+    network.load_state_dict(named(read_state(runs / name)[1], "ema/properties/"))
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+class Reader(nn.Module):
+    """What the averaged network of a run of ``kind`` reads of faces, frozen.
+
+    Args:
+        runs: folder of the runs.
+
+    Raises:
+        FileNotFoundError: there is no run.
+    """
+
+    kind: type[JudgeTrainer]
+
+    def __init__(self, runs: Path):
+        super().__init__()
+        self.judge = Judge(self.kind.outputs)
+        self.judge.load_state_dict(named(read_state(runs / self.kind.name)[1], "ema/judge/"))
+        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``image`` (B, 3, R, R) in [-1, 1], in the frame of ``kind`` -> logits (B, K)."""
+        size = self.kind.size
+        wide = F.interpolate(image, size=(size, size), mode="bilinear", align_corners=False, antialias=image.shape[-1] > size)
+        return self.judge(wide.contiguous(memory_format=torch.channels_last))["logits"].float()
+
+
+class AttributeReader(Reader):
+    """Of portraits those of CelebA's forty that are in ``places``."""
+
+    kind = AttributeTrainer
+
+    def __init__(self, runs: Path, places: Sequence[int]):
+        super().__init__(runs)
+        self.places = list(places)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return super().forward(image)[:, self.places]
+
+
+class DemographicsReader(Reader):
+    """Of faces a man's logit, the age / 100 and logits of the groups."""
+
+    kind = DemographicsTrainer
+    places = MappingProxyType({"gender": slice(0, 1), "age": slice(1, 2), "ethnicity": slice(2, None)})
+
+    def read(self, image: Tensor, names: tuple[str, ...]) -> dict[str, tuple[Tensor]]:
+        """Faces (B, 3, R, R) -> what follows for each named property, (B, K), as :meth:`PropertyNetwork.read` has it last."""
+        logits = self(image)
+        return {name: (logits[:, self.places[name]],) for name in names}

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from studio.models.munit import STYLE, Decoder, Encoder
 from studio.train.augment import similarity_crops, translation
@@ -22,14 +22,15 @@ from studio.train.critics import FeatureDiscriminator, imagenet_trunk
 from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, Pack, Sampler, read_pack, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.loop import Settings, Trainer, tile
-from studio.train.losses import least_squares
+from studio.train.losses import least_squares, unheard
+from studio.train.semantics import RECIPES, DemographicsReader, face_to_mobilefacenet, mobilefacenet, property_network
 from studio.train.semantics import SIZE as SEMANTIC_SIZE
-from studio.train.semantics import face_to_mobilefacenet, mobilefacenet, property_network
 
-LAMBDA_X, LAMBDA_C, LAMBDA_S = 3.0, 0.5, 8.0  # eq. 5.8
+LAMBDA_X, LAMBDA_C, LAMBDA_S = 3.0, 0.5, 2.0  # eq. 5.8
+LAMBDA_PAIRS, LAMBDA_READ = 2.0, 6.0  # of the style, heard by how two looks of one photo differ: by the encoder, by a reader
 LAMBDA_CYCLE = 2.0  # MUNIT's explicit cycle loss, which helps with small sets
-LAMBDA_GAN = 6.0  # 1 in the paper, whose runs are a hundred times as long
-LAMBDA_U = {"identity": 0.7, "colours": 0.7, "gender": 1.5, "age": 0.2, "ethnicity": 1.0}
+LAMBDA_GAN = 8.0  # 1 in the paper, whose runs are a hundred times as long
+LAMBDA_U = {"identity": 0.5, "colours": 0.5, "gender": 5.0, "age": 0.2, "ethnicity": 1.0}
 COARSE = 8  # places a side of the colours that belong to who somebody is
 NOTHING, EVERYTHING = 0.35, 0.45  # of the pictures keep 0, keep 1; of the others each property has its own
 CONFIG = {"width": 32, "blocks": 2}
@@ -37,12 +38,14 @@ VARIANTS = ("", "pi", "plain")  # UDIT, with pooling indices, and MUNIT without 
 TRUNK = 6, 64  # pairs of the ImageNet trunk that critics see through, and px
 # What critics look at: the face, the eyes with the brows, the mouth; left, top, right, bottom as shares of the face frame.
 VIEWS = (0.0, 0.0, 1.0, 1.0), (0.14, 0.15, 0.86, 0.45), (0.27, 0.57, 0.73, 0.92)
+EARLY, READ = 3, 1  # a style is read in the trunk's first maps, in the views from this one on: along a border nobody would see it
 JITTER = 0.04  # of the side that these views move by
 WARM_UP = 5_000  # pictures of each end that only come back; critics and extractors join after them
 RATES = 1e-3, 6e-4  # of the translators, then and afterwards
 WOMEN = 0.05  # of the bare faces (table 5.1)
 SHOWN = 10
 FEW = 100_000  # pictures of each end; a network that has seen fewer is a study
+MEET = 500  # pictures that new critics and readers look at before translators that were shipped go on
 
 Row = Mapping[str, str]
 
@@ -117,11 +120,13 @@ class UDITTrainer(Trainer):
                 f"encoder-{end}": Encoder(**self.configs["encoder"]),
                 f"decoder-{end}": Decoder(**self.configs["decoder"]),
                 f"critic-{end}": FeatureDiscriminator(self.trunk, len(VIEWS), TRUNK[1]),
+                f"reader-{end}": StyleReader(),
             }
         # Two time scales (Heusel et al. 2017), as for CycleGAN.
         self.optimisers = {
             "translators": torch.optim.Adam(self._parameters("encoder", "decoder"), RATES[0], betas=(0.5, 0.999)),
             "critics": torch.optim.Adam(self._parameters("critic"), 1.5e-3, betas=(0.5, 0.999)),
+            "readers": torch.optim.Adam(self._parameters("reader"), 1.5e-3, betas=(0.5, 0.999)),
         }
         self.ready(*(f"{part}-{end}" for part in ("encoder", "decoder") for end in (0, 1)))
 
@@ -132,7 +137,14 @@ class UDITTrainer(Trainer):
 
     def schedule(self) -> None:
         for group in self.optimisers["translators"].param_groups:
-            group["lr"] = RATES[self.images >= WARM_UP]
+            group["lr"] = 0.0 if self.began and self.images_here < MEET else RATES[self.images >= WARM_UP]
+
+    def shipped(self) -> dict[str, str]:
+        places = ((part, end) for part in ("encoder", "decoder") for end in (0, 1))
+        return {f"{part}-{end}": self._card_id(part, end) for part, end in places}
+
+    def _card_id(self, part: str, end: int) -> str:
+        return "-".join(filter(None, ("munit", self.variant, part, self.pair.ends[end], str(self.size))))
 
     def step(self) -> dict[str, Tensor]:
         photos = [self.sampler.draw(end, self.batch).contiguous(memory_format=torch.channels_last) for end in (0, 1)]
@@ -142,28 +154,36 @@ class UDITTrainer(Trainer):
             self._translate(photo, end, losses) if warm else self._give_back(photo, end, losses)[1]
             for end, photo in enumerate(photos)
         ]
-        self.optimisers["translators"].zero_grad()
+        players = self.optimisers["translators"], self.optimisers["readers"]
+        for optimiser in players:
+            optimiser.zero_grad()
         self.fabric.backward(sum(losses.values()))
-        self.optimisers["translators"].step()
+        for optimiser in players:  # at first readers have no gradient, and stay
+            optimiser.step()
         # A critic's photos are of the end that its pictures were translated to.
         if warm:
             losses |= self._train_critics(photos, [picture.detach() for picture in made[::-1]])
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _translate(self, photo: Tensor, end: int, losses: dict[str, Tensor]) -> Tensor:
-        """Photos of an end drawn as the other one's, (B, 3, S, S), and what is wrong with that, eq. 5.3 to 5.7.
+        """Photos of an end drawn as the other one's in two styles, (2 B, 3, S, S), and what is wrong with that, eq. 5.3 to 5.7.
 
         In turns one end is held by the extractors, a third of a step's time, and the other by the cycle; both count twice.
         """
-        other, everything = 1 - end, photo.new_ones(len(photo), len(self.pair.properties))
+        other = 1 - end
         found, back = self._give_back(photo, end, losses)
-        style, keep = torch.randn(len(photo), STYLE, device=self.device), self._keep(len(photo))
-        made = (photo + self._draw(other, found, style, keep) - back.detach()).clamp(-1, 1)
+        found, keep = {name: _twice(maps) for name, maps in found.items()}, _twice(self._keep(len(photo)))
+        photo, back = _twice(photo), _twice(back.detach())
+        style, everything = torch.randn(len(photo), STYLE, device=self.device), photo.new_ones(keep.shape)
+        made = (photo + self._draw(other, found, style, keep) - back).clamp(-1, 1)
         found_again = self.networks[f"encoder-{other}"](made)
+        said, seen = found_again["style"].float(), self._look(made)
         losses |= {
             f"c_{end}": LAMBDA_C * F.l1_loss(found_again["content"].float(), found["content"].detach().float()),
-            f"s_{end}": LAMBDA_S * F.l1_loss(found_again["style"].float(), style),
-            f"gan_{end}": LAMBDA_GAN * least_squares(self._answer(other, made), 1.0),
+            f"s_{end}": LAMBDA_S * F.l1_loss(said, style),
+            f"pairs_{end}": LAMBDA_PAIRS * unheard(said, style),
+            f"read_{end}": LAMBDA_READ * unheard(self.networks[f"reader-{other}"](seen), style),
+            f"gan_{end}": LAMBDA_GAN * least_squares(self._judge(other, seen), 1.0),
         }
         if self.steps % 2 != end:
             again = self._draw(end, found_again, found["style"], everything)
@@ -196,23 +216,29 @@ class UDITTrainer(Trainer):
         losses = {}
         for end in (0, 1):
             # Photos of the other end are refused too: a critic that knows one from the other can teach it.
-            answers = self._answer(end, torch.cat([photos[end], made[end], photos[1 - end]]))
-            real, refused = ([answer[half] for answer in answers] for half in (slice(self.batch), slice(self.batch, None)))
+            answers = self._judge(end, self._look(torch.cat([photos[end], made[end], photos[1 - end]])))
+            count = len(photos[end])
+            real, refused = ([answer[part] for answer in answers] for part in (slice(count), slice(count, None)))
             losses[f"critic_{end}"] = 0.5 * (least_squares(real, 1.0) + least_squares(refused, 0.0))
         self.optimisers["critics"].zero_grad()
         self.fabric.backward(sum(losses.values()))
         self.optimisers["critics"].step()
         return losses
 
-    def _answer(self, end: int, images: Tensor) -> list[Tensor]:
-        """What an end's critic says of each view of images (B, 3, S, S): (B, views, N) at each of its scales."""
+    def _look(self, images: Tensor) -> list[Tensor]:
+        """The trunk's maps (views B, C, h, w) of all views of images (B, 3, S, S), which are moved a little."""
         moved, side = translation(images, JITTER), images.shape[-1]
         boxes = [[round(share * side) for share in view] for view in VIEWS]
         views = [moved[:, :, top:bottom, left:right] for left, top, right, bottom in boxes]
         small = [F.interpolate(view, size=(TRUNK[1], TRUNK[1]), mode="bilinear", align_corners=False) for view in views]
-        answers = self.networks[f"critic-{end}"](torch.cat(small).contiguous(memory_format=torch.channels_last))
+        return self.networks["critic-0"].look(torch.cat(small).contiguous(memory_format=torch.channels_last))
+
+    def _judge(self, end: int, seen: list[Tensor]) -> list[Tensor]:
+        """What an end's critic says of each view that was looked at: (B, views, N) at each of its scales."""
         own = torch.arange(len(VIEWS), device=self.device)
-        return [answer.unflatten(0, (len(VIEWS), len(images)))[own, :, own].transpose(0, 1) for answer in answers]
+        with self.fabric.autocast():
+            answers = self.networks[f"critic-{end}"].judge(seen)
+        return [answer.unflatten(0, (len(VIEWS), -1))[own, :, own].transpose(0, 1) for answer in answers]
 
     # --- what comes of it -----------------------------------------------------------------------------------------------------
 
@@ -265,7 +291,7 @@ class UDITTrainer(Trainer):
             for part, task in (("encoder", "encode"), ("decoder", "decode")):
                 write_checkpoint(
                     self.settings.out / "export",
-                    card_id="-".join(filter(None, ("munit", self.variant, part, name, str(self.size)))),
+                    card_id=self._card_id(part, end),
                     family="munit",
                     task=task,
                     tensors=self.ema[f"{part}-{end}"].state_dict(),
@@ -285,6 +311,23 @@ class UDITTrainer(Trainer):
                 )
 
 
+class StyleReader(nn.Module):
+    """Reads a picture's style in the means of early features of eyes and mouth, where a difference is heard first (SDIT's F_rec).
+
+    The encoder reads it too, but of two looks that hardly differ it hears nothing, so that they never come to differ.
+    """
+
+    def __init__(self, hidden: int = 64):
+        super().__init__()
+        widths = len(VIEWS[READ:]) * sum(FeatureDiscriminator.widths[:EARLY])
+        self.layers = nn.Sequential(nn.LayerNorm(widths), nn.Linear(widths, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, STYLE))
+
+    def forward(self, seen: list[Tensor]) -> Tensor:
+        """The trunk's maps (views B, C, h, w) -> (B, 8)."""
+        means = torch.cat([maps.float().mean((2, 3)) for maps in seen[:EARLY]], 1)
+        return self.layers(torch.cat(means.chunk(len(VIEWS))[READ:], 1))
+
+
 class Semantics:
     """h of eq. 5.3: how far a picture's properties are from its photo's, 1 being as far as two photos' are on average."""
 
@@ -292,35 +335,42 @@ class Semantics:
         self.trainer, settings = trainer, trainer.settings
         self.names = trainer.pair.properties
         self.identity = mobilefacenet(settings.data).to(trainer.device)
-        self.properties = property_network(settings.out.parent).to(trainer.device)
+        self.properties = [property_network(settings.out.parent, name).to(trainer.device) for name in RECIPES]
+        self.reader = DemographicsReader(settings.out.parent).to(trainer.device)
         self.units = self._measure()
 
     @torch.no_grad()
-    def _measure(self) -> dict[str, Tensor]:
+    def _measure(self) -> dict[str, list[Tensor]]:
         """The mean distances between photos, half of them of one end and half of the other."""
         sets = self.trainer.sampler.sets
         photos = torch.cat([to_unit(images[:: max(1, len(images) // 32)][:32]) for images in sets])
-        found = self.found(photos, photos.new_ones(len(photos), len(self.names), dtype=torch.bool))
+        found = self.found(photos, photos, photos.new_ones(len(photos), len(self.names), dtype=torch.bool))
         order = torch.arange(len(photos)).view(2, -1).T.flatten()
-        found["colours"] = _colours(photos)
-        return {name: (maps[order] - maps[order.roll(1)]).abs().mean() for name, maps in found.items()}
+        found["colours"] = (_colours(photos),)
+        return {name: [(maps[order] - maps[order.roll(1)]).abs().mean() for maps in each] for name, each in found.items()}
 
-    def found(self, images: Tensor, asked: Tensor) -> dict[str, Tensor]:
-        """Maps (N, C, h, w) of each property of the images (B, 3, S, S) of which it is ``asked``, bool (B, P)."""
-        maps = {}
+    def found(self, images: Tensor, grey: Tensor, asked: Tensor) -> dict[str, tuple[Tensor, ...]]:
+        """What is seen of each property in the images (B, 3, S, S) of which it is ``asked``, bool (B, P): maps (N, C, h, w), and
+        of all but identity what networks make of them in the end, (N, K), a man's logit for instance.
+
+        ``grey`` are the same images, some without their colours: one of the two small networks reads colours, and so does the
+        one that is made as a judge is.
+        """
+        seen: dict[str, tuple[Tensor, ...]] = {}
         with self.trainer.fabric.autocast():
-            small = F.interpolate(images, size=SEMANTIC_SIZE, mode="area") if images.shape[-1] > SEMANTIC_SIZE else images
-            known = self.properties.maps(small, tuple(name for name in self.names if name != "identity"))
+            others = tuple(name for name in self.names if name != "identity")
+            read = [network.read(_small(of), others) for network, of in zip(self.properties, (grey, images), strict=True)]
+            read.append(self.reader.read(images, others))
             for column, name in enumerate(self.names):
                 chosen = asked[:, column]
                 if not chosen.any():
                     continue
                 if name == "identity":
-                    faces = face_to_mobilefacenet(images[chosen]).contiguous(memory_format=torch.channels_last)
-                    maps[name] = self.identity.maps(faces).float()
+                    faces = face_to_mobilefacenet(grey[chosen]).contiguous(memory_format=torch.channels_last)
+                    seen[name] = (self.identity.maps(faces).float(),)
                 else:
-                    maps[name] = known[name][chosen].float()
-        return maps
+                    seen[name] = tuple(each[chosen].float() for network in read for each in network[name])
+        return seen
 
     def apart(self, photo: Tensor, made: Tensor, keep: Tensor) -> dict[str, Tensor]:
         """L_U (eq. 5.3) of each property, each picture's times its keep (B, P).
@@ -328,26 +378,44 @@ class Semantics:
         Photo and picture are moved alike and half of them are grey, so that a picture has to keep what is seen by any eye. Who
         somebody is has a colour as well, which MobileFaceNet hardly sees: the picture's, coarsely.
         """
-        colours = (_colours(made) - _colours(photo)).abs().mean((1, 2, 3)) / self.units["colours"]
+        colours = self._far("colours", (_colours(made),), (_colours(photo),))
         losses = {"colours": (colours * keep[:, self.names.index("identity")]).mean()}
-        asked = keep > 0
-        photo, made = self._alike(photo, made)
+        asked, (photo, made) = keep > 0, self._moved(photo, made)
+        without = self.trainer.uniform(len(photo), 1, 1, 1) < 0
         with torch.no_grad():
-            wanted = self.found(photo, asked)
-        for name, maps in self.found(made, asked).items():
-            distance = (maps - wanted[name]).abs().mean((1, 2, 3)) / self.units[name]
+            wanted = self.found(photo, _greyed(photo, without), asked)
+        for name, seen in self.found(made, _greyed(made, without), asked).items():
             column = self.names.index(name)
-            losses[name] = (distance * keep[:, column][asked[:, column]]).sum() / len(keep)
+            losses[name] = (self._far(name, seen, wanted[name]) * keep[:, column][asked[:, column]]).sum() / len(keep)
         return losses
 
-    def _alike(self, photo: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
-        """Both under one small transform, and grey or not."""
+    def _far(self, name: str, seen: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> Tensor:
+        """The distance of each picture (N,), in units of two photos'; of maps and answers it is the mean."""
+        triples = zip(seen, wanted, self.units[name], strict=True)
+        return torch.stack([(some - other).abs().flatten(1).mean(1) / unit for some, other, unit in triples]).mean(0)
+
+    def _moved(self, photo: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+        """Both under one small transform."""
         count, size, uniform = len(photo), photo.shape[-1], self.trainer.uniform
         centre = size / 2 + 0.02 * size * uniform(count, 2)
         side = size * (1 + 0.04 * uniform(count))
         both = similarity_crops(torch.cat([photo, made], 1), centre, side, 0.05 * uniform(count), size)[0]
-        grey = uniform(count, 1, 1, 1) < 0
-        return tuple(torch.where(grey, each.mean(1, keepdim=True).expand_as(each), each) for each in both.chunk(2, 1))
+        return both.chunk(2, 1)
+
+
+def _small(images: Tensor) -> Tensor:
+    """As large as the networks of properties take them."""
+    return F.interpolate(images, size=SEMANTIC_SIZE, mode="area") if images.shape[-1] > SEMANTIC_SIZE else images
+
+
+def _greyed(images: Tensor, which: Tensor) -> Tensor:
+    """Images (B, 3, S, S), those without their colours of ``which``, bool (B, 1, 1, 1), it holds."""
+    return torch.where(which, images.mean(1, keepdim=True).expand_as(images), images)
+
+
+def _twice(images: Tensor) -> Tensor:
+    """A batch, and it again behind it."""
+    return torch.cat([images, images])
 
 
 def _colours(images: Tensor) -> Tensor:

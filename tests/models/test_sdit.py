@@ -102,7 +102,7 @@ def test_without_both_one_photo_has_one_answer(given):
 
 
 def test_without_attention_there_is_no_map_and_all_changes(given):
-    generator = Generator(5, **SMALL, attention=False)
+    generator = Generator(5, **SMALL, attention=False).eval()
     assert set(generator(*given)) == {"image"}
     assert not any(name.startswith("att") for name in generator.state_dict())
 

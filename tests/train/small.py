@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from studio.core.checkpoints import CheckpointStore, load_into
 from studio.core.registry import Card, Registry, build
 from studio.train.judges import FIRST_ATTRIBUTE
-from studio.train.loop import Settings, Trainer, _tensors, load_state, save_state, unwrap
+from studio.train.loop import Settings, Trainer, _tensors, begin_as_shipped, load_state, save_state, unwrap
 
 NAMES = (FIRST_ATTRIBUTE, *(f"{k}_attribute" for k in range(1, 40)))
 
@@ -34,6 +34,11 @@ class Trunk(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         return [F.relu6(F.conv2d(F.avg_pool2d(image, 2 ** (k + 1)), mixture)) for k, mixture in enumerate(self.buffers())]
+
+
+def stand_in_reader(outputs: int) -> nn.Module:
+    """A frozen network that reads numbers in a picture's mean colour, in place of an extractor that a run left."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, outputs)).requires_grad_(False)
 
 
 def write_pack(folder: Path, name: str, rows: Iterable[dict[str, str]], side: int = 22) -> None:
@@ -113,6 +118,12 @@ def store_of(folder: Path, *exports: Path) -> CheckpointStore:
     for export in exports:
         ship(export, registry)
     return CheckpointStore(registry, folder, folder / "cache")
+
+
+def begin_with(trainer: Trainer, first: Trainer, folder: Path) -> None:
+    """Begins as if what ``first`` has made were shipped in ``folder``."""
+    first.export(first.evaluate())
+    begin_as_shipped(trainer, store_of(folder, first.settings.out / "export"))
 
 
 def shipped(store: CheckpointStore, card_id: str) -> nn.Module:

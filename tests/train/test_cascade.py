@@ -48,7 +48,7 @@ def shipped_cards(tmp_path, packs, precise, monkeypatch):
         "patch_face": Discriminator(2),
     }
     wild = SimpleNamespace(networks=networks, ema={}, optimisers={}, generator=torch.Generator(), device=torch.device("cpu"))
-    wild.name, wild.images, wild.steps = "cyclegan-wild-16", 8, 2
+    wild.name, wild.images, wild.steps, wild.began = "cyclegan-wild-16", 8, 2, 0
     wild.settings = SimpleNamespace(out=run.out.parent / wild.name)
     save(wild)
     return store, run, wild

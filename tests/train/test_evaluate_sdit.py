@@ -25,7 +25,7 @@ from studio.train.evaluate_sdit import (
 from studio.train.sdit import ATTRIBUTES, LATENT, Attributes, Classes, Discriminator, Labelled, SDITTrainer
 from tests.engines import WHO, PeopleEngine
 from tests.fakes import JUDGE
-from tests.train.small import Trunk, settings, write_named_faces, write_pack
+from tests.train.small import Trunk, settings, stand_in_reader, write_named_faces, write_pack
 
 SIDE = 16
 EYE = Card("judge-attributes", "judges", "judge", SIDE, "a.safetensors", "a" * 64, 1, "none", frame="portrait", labels=ATTRIBUTES)
@@ -94,9 +94,19 @@ def test_an_attribute_is_asked_of_those_who_have_it_not_and_taken_from_the_other
 
     (row,) = measure_attributes(engine, translate, faces(), ["Male"], 4, 3)
     assert row.as_asked == 1
-    assert {tuple(each[:, 2]) for each in asked} == {(0, 0, 0), (1, 1, 1)} and len(asked) == 4
+    turned, unchanged = [each for each in asked if len(each) == 3], [each for each in asked if len(each) == 1]
+    assert {tuple(each[:, 2]) for each in turned} == {(0, 0, 0), (1, 1, 1)} and len(turned) == len(unchanged) == 4
+    assert all(each[0, 2] != same[0, 2] for each, same in zip(turned, unchanged, strict=True))
     (other,) = measure_attributes(engine, lambda images, labels, latents: 0 * images + 0.5, faces(), ["Male"], 4, 3)
     assert other.as_asked == 0.5
+
+
+def test_what_is_drawn_anyway_is_no_change():
+    photo, drawn = np.zeros((3, 8, 8), np.float32), np.full((2, 3, 8, 8), 0.75, np.float32)
+    made = module._only_asked(lambda images, labels, latents: images + 0.5, photo, torch.ones(10), drawn)
+    np.testing.assert_allclose(made, 0.25)
+    none = module._only_asked(lambda images, labels, latents: images + 0.5, photo, torch.ones(10), photo[None] + 0.5)
+    np.testing.assert_array_equal(none[0], photo)
 
 
 def test_pictures_of_one_photo_are_compared(engine):
@@ -176,6 +186,7 @@ def folder(tmp_path, precise, monkeypatch):
         monkeypatch.setattr(sdit, name, value)
     monkeypatch.setitem(sdit.CONFIGS, SIDE, {"width": 4, "n_blocks": 1, "hidden": 8})
     monkeypatch.setattr(SDITTrainer, "images_per_step", 4)
+    monkeypatch.setattr(SDITTrainer, "_reader", lambda self: stand_in_reader(len(self.kind.names)))
     monkeypatch.setattr(module, "ABLATED", (*names[:2], "Bangs"))
     return tmp_path
 

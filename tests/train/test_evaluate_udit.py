@@ -145,11 +145,14 @@ def test_claims_hold_or_fail():
 def folder(tmp_path, precise, monkeypatch):
     """Packs, and the runs of UDIT and of MUNIT with pooling indices."""
     from studio.train import udit
+    from studio.train.critics import FeatureDiscriminator
     from tests.train.small import Trunk
-    from tests.train.test_udit import Extractor, face
+    from tests.train.test_udit import Extractor, LightMeter, face
 
-    values = {"CONFIG": {"width": 4, "blocks": 1}, "WARM_UP": 0, "imagenet_trunk": lambda data, pairs: Trunk().eval()}
-    values |= {"mobilefacenet": lambda data: Extractor(), "property_network": lambda runs: Extractor()}
+    values = {"CONFIG": {"width": 4, "blocks": 1}, "WARM_UP": 0}
+    values |= {"imagenet_trunk": lambda data, pairs: Trunk(FeatureDiscriminator.widths).eval()}
+    values |= {"mobilefacenet": lambda data: Extractor(), "property_network": lambda runs, name: Extractor()}
+    values["DemographicsReader"] = lambda runs: LightMeter()
     for name, value in values.items():
         monkeypatch.setattr(udit, name, value)
     kinds = [("M", "none", 150), ("F", "none", 30), ("F", "makeup", 150)]

@@ -1,6 +1,7 @@
 """The loop stops in time, and a run that was cut in two ends where an uncut one does."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from PIL import Image
 from torch import nn
 
 from studio.train import loop
-from studio.train.loop import Settings, Trainer, load_state, run, save_state, tile, unwrap
+from studio.train.export import write_checkpoint
+from studio.train.loop import Settings, Trainer, begin_as_shipped, load_state, run, save_state, tile, unwrap
+from tests.train.small import store_of
 
 
 class Toy(Trainer):
@@ -92,6 +95,47 @@ def test_another_recipes_run_is_refused(tmp_path):
     other.name = "other"
     with pytest.raises(ValueError, match="holds a run of toy, not of other"):
         load_state(other, tmp_path)
+
+
+class Shipped(Toy):
+    """Ships its line, and can begin with it."""
+
+    def __init__(self, settings, **more):
+        super().__init__(settings, **more)
+        self.networks["line"] = nn.Linear(3, 1, bias=False)
+        self.optimisers["line"] = torch.optim.Adam(self.networks["line"].parameters(), 0.05)
+        self.ready("line")
+
+    def shipped(self):
+        return {"line": "toy-line"}
+
+    def export(self, measures):
+        tensors = self.ema["line"].state_dict()
+        training = {"images": self.images}
+        write_checkpoint(self.settings.out / "export", "toy-line", tensors, family="x", task="x", resolution=1, training=training)
+
+
+def test_a_run_without_a_state_begins_with_what_was_shipped(tmp_path, monkeypatch):
+    first = Shipped(settings(tmp_path / "first"))
+    run(first)
+    store = store_of(tmp_path / "pretrained", tmp_path / "first" / "export")
+    monkeypatch.setattr(loop, "default_store", lambda: store)
+    asked = replace(settings(tmp_path / "second", minutes=0.0), from_shipped=True)
+    second = Shipped(asked)
+    run(second)
+    assert torch.allclose(weights(second), first.ema["line"].weight.flatten(), atol=1e-3)
+    assert torch.equal(second.ema["line"].weight.flatten(), weights(second))
+    assert (second.images, second.images_here, second.steps) == (80, 0, 0)
+    third = Shipped(asked, stop=88)  # its own state counts for more than what is shipped
+    third.settings = replace(asked, minutes=1.0)
+    monkeypatch.setattr(loop, "default_store", lambda: pytest.fail("asked again"))
+    run(third)
+    assert (third.images, third.images_here, third.steps) == (88, 8, 2)
+
+
+def test_what_ships_nothing_cannot_begin_with_it(tmp_path):
+    with pytest.raises(ValueError, match="toy cannot begin with shipped checkpoints"):
+        begin_as_shipped(Toy(settings(tmp_path)), store_of(tmp_path / "pretrained"))
 
 
 def test_average_follows_parameters_and_copies_buffers(tmp_path):

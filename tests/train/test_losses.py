@@ -1,9 +1,10 @@
 """Losses against their definitions."""
 
 import numpy as np
+import pytest
 import torch
 
-from studio.train.losses import content_loss, mode_seeking_loss, pairwise_distances
+from studio.train.losses import content_loss, mode_seeking_loss, pairwise_distances, unheard
 
 
 def test_content_loss_is_pearson_correlation_below_the_wanted_one():
@@ -34,3 +35,9 @@ def test_mode_seeking_asks_for_no_more_than_the_real_variety():
     made = torch.tensor([0.5], requires_grad=True)
     mode_seeking_loss(made, real).backward()
     assert made.grad.item() < 0  # a step down the gradient spreads the pictures
+
+
+def test_latents_are_heard_in_how_two_pictures_differ():
+    latents = torch.randn(2000, 8)
+    assert unheard(latents + torch.ones(8), latents) == pytest.approx(0, abs=1e-6)
+    assert unheard(torch.zeros(2000, 8), latents) == pytest.approx((2 / torch.pi) ** 0.5, abs=0.02)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from studio.core.checkpoints import CheckpointError
+from studio.core.registry import UnknownModel
 from studio.train.__main__ import _without, main, parse
 from studio.train.main import maker, recipes
 
@@ -25,6 +27,17 @@ def test_missing_data_is_one_line(tmp_path, capsys):
     assert main(["landmarks-64", "--data", str(tmp_path), "--out", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert "faces128.zip is not in" in error and "--data" in error
+
+
+@pytest.mark.parametrize("error", [UnknownModel("There is no model 'x'."), CheckpointError("x.safetensors is damaged.")])
+def test_a_shipped_checkpoint_that_is_not_there_or_not_whole_is_one_line(monkeypatch, capsys, error):
+    def fail(name, settings):
+        assert settings.from_shipped
+        raise error
+
+    monkeypatch.setattr("studio.train.main.train", fail)
+    assert main(["sdit-cars-64", "--from-shipped"]) == 2
+    assert capsys.readouterr().err == f"error: {error}\n"
 
 
 def test_side_by_side_runs_report_the_ones_that_fail(tmp_path, capsys):

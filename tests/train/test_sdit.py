@@ -1,5 +1,7 @@
 """SDIT's recipe: what pictures are called and asked for, who learns from what, what each switch takes away, what is shipped."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -20,12 +22,14 @@ from studio.train.sdit import (
 from tests.train.small import (
     Trunk,
     assert_resumes,
+    begin_with,
     card_in,
     changed,
     go,
     settings,
     shipped,
     snapshot,
+    stand_in_reader,
     store_of,
     write_named_faces,
     write_pack,
@@ -56,7 +60,6 @@ def make(data, precise, monkeypatch, tmp_path):
         return SDITTrainer(settings(data, tmp_path / "runs" / f"sdit-{domains}-16", seed), domains, 16, variant)
 
     return make
-
 
 
 # --- what pictures are called ---------------------------------------------------------------------------------------------------
@@ -154,12 +157,48 @@ def test_at_first_d_alone_learns_from_photos(make, monkeypatch):
     assert "gan" in go(trainer, 1) and changed(before, trainer, "generator")
 
 
+def test_a_shipped_generator_waits_for_a_new_d(make, monkeypatch, tmp_path):
+    monkeypatch.setattr(sdit, "WARM_UP", 4)
+    monkeypatch.setattr(sdit, "MEET", 4)
+    first = make()
+    go(first, 2)
+    trainer = make(seed=1)
+    begin_with(trainer, first, tmp_path / "store")
+    before = {name: snapshot(trainer, name) for name in trainer.networks}
+    assert set(go(trainer, 1)) == {"critic", "real"}
+    assert "refused" in go(trainer, 1) and not changed(before["generator"], trainer, "generator")
+    assert changed(before["critic"], trainer, "critic")
+    go(trainer, 1)
+    assert changed(before["generator"], trainer, "generator")
+
+
+def test_photos_that_shall_stay_count_as_those_that_come_back(make, monkeypatch):
+    """They are asked for what they show; a network that gives every photo back has nothing to lose."""
+    trainer = make()
+    generator, asked = trainer.networks["generator"], []
+
+    def give_back(image, label, latent):
+        asked.append((image, label))
+        return {"image": image, "attention": torch.zeros(len(image), 1, 16, 16, requires_grad=True)}
+
+    monkeypatch.setattr(generator, "forward", give_back)
+    photos, called = trainer._photos()
+    photos, called = photos[:2].repeat(2, 1, 1, 1).requires_grad_(), called[:2].repeat(2, 1)
+    wanted, real = trainer.kind.changed(called), trainer._look(photos.detach())
+    losses, _ = trainer._train_generator(photos, called, wanted, trainer.latents(4), real)
+    assert losses["rec"] == 0
+    (_, there), (images, back) = asked
+    assert torch.equal(there, wanted) and len(images) == 2 + sdit.STAY
+    assert torch.equal(images[2:], photos[: sdit.STAY]) and torch.equal(back[2:], called[: sdit.STAY])
+
+
 def test_three_heads_answer():
     critic = Discriminator(Trunk(Discriminator.widths), labels=5, domains=7, latent=6, size=64)
-    answer = critic.answer(critic.look(torch.rand(3, 3, 16, 16)))
+    answer = critic.answer(critic.look(torch.rand(3, 3, 64, 64)))
     assert answer["labels"].shape == (3, 5) and answer["latent"].shape == (3, 6)
-    assert [scale.shape for scale in answer["source"]] == [(3, 8, n) for n in (16**2, 8**2, 4**2, 1)]
-    assert not any("trunk" in name for name in critic.state_dict())
+    features, patches = [16**2, 8**2, 4**2, 1], [8**2, 4**2]
+    assert [scale.shape for scale in answer["source"]] == [(3, 8, n) for n in features + patches]
+    assert not any("_trunk" in name for name in critic.state_dict())
 
 
 def test_d_is_asked_of_what_changed(make):
@@ -173,12 +212,6 @@ def test_d_is_asked_of_what_changed(make):
 def test_only_what_is_asked_counts():
     answers = [torch.tensor([[[1.0, 3.0], [9.0, 9.0]]]), torch.tensor([[[1.0], [9.0]]])]
     assert sdit._towards(answers, torch.tensor([[1.0, 0.0]]), 1.0) == pytest.approx((0 + 4) / 2 / 2)
-
-
-def test_latents_are_heard_in_how_two_pictures_differ():
-    latents = torch.randn(2000, 8)
-    assert sdit._unheard(latents + torch.ones(8), latents) == pytest.approx(0, abs=1e-6)
-    assert sdit._unheard(torch.zeros(2000, 8), latents) == pytest.approx((2 / torch.pi) ** 0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -196,6 +229,41 @@ def test_a_variant_leaves_out_what_it_says(make, name):
     made = [trainer.translate(photos, torch.eye(3)[:2], trainer.latents(2)) for _ in range(2)]
     assert ("attention" in made[0]) == variant.attention
     assert torch.equal(made[0]["image"], made[1]["image"]) == (not variant.scale and not variant.shift)
+
+
+def test_a_change_costs_where_the_domains_say_so(make, monkeypatch):
+    assert "change" not in go(make(), 1)
+    monkeypatch.setitem(sdit.DOMAINS, "cars", replace(sdit.DOMAINS["cars"], change=2.0))
+    assert go(make(), 1)["change"] > 0
+
+
+def test_what_an_extractor_reads_counts_where_the_domains_say_so(make, monkeypatch):
+    """It is shown what was made, and the generator learns from it alone; its weight is the loss's."""
+    monkeypatch.setitem(sdit.DOMAINS, "cars", replace(sdit.DOMAINS["cars"], read=2.0))
+    reader = stand_in_reader(3)
+    monkeypatch.setattr(SDITTrainer, "_reader", lambda self: reader)
+    trainer = make()
+    before = {key: value.clone() for key, value in reader.state_dict().items()}
+    losses = go(trainer, 1)
+    assert 0.5 < losses["read"] / 2 < 3  # guessing among three is log 3
+    assert all(torch.equal(value, before[key]) for key, value in reader.state_dict().items())
+
+
+def test_attributes_need_their_extractor(tmp_path, monkeypatch):
+    write_named_faces(tmp_path)
+    monkeypatch.setattr(sdit, "ATTRIBUTES", ("1_attribute", "2_attribute"))
+    monkeypatch.setattr(sdit, "imagenet_trunk", lambda data: Trunk(Discriminator.widths).eval())
+    monkeypatch.setitem(sdit.CONFIGS, 16, {"width": 4, "n_blocks": 1, "hidden": 8})
+    with pytest.raises(FileNotFoundError, match="semantics-attributes-96"):
+        SDITTrainer(settings(tmp_path, tmp_path / "runs" / "sdit-attributes-16"), "attributes", 16)
+
+
+def test_each_part_learns_at_its_own_rate(make):
+    critic = make().networks["critic"]
+    groups = sdit._rated(critic, "critic", {"code": (".code.",), "patches": (".patches.",)})
+    assert [group["lr"] for group in groups] == [sdit.RATES[name] for name in ("critic", "code", "patches")]
+    assert len(groups[2]["params"]) == len(list(critic.patches.parameters()))
+    assert sum(len(group["params"]) for group in groups) == len(list(critic.parameters()))
 
 
 def test_what_stands_still_is_the_other_player(make):

@@ -6,11 +6,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from studio.core.faces import FRAMES
+from studio.models.judges import Judge
 from studio.train import semantics
 from studio.train.data import VALIDATION_PARTS, part
 from studio.train.semantics import (
+    ATTRIBUTES,
+    DEMOGRAPHICS,
     MOBILEFACENET_EYES,
     MOBILEFACENET_SIZE,
+    AttributeReader,
+    AttributeTrainer,
+    DemographicsReader,
+    DemographicsTrainer,
     FixedPReLU,
     MobileFaceNet,
     PropertyNetwork,
@@ -43,7 +50,7 @@ def make(data, precise, monkeypatch, tmp_path):
     monkeypatch.setattr(PropertyTrainer, "channels", 16)
     monkeypatch.setattr(PropertyTrainer, "batch", 8)
     monkeypatch.setattr(semantics, "CHANNELS", (2, 8))
-    return lambda: PropertyTrainer(settings(data, tmp_path / "runs" / PropertyTrainer.name))
+    return lambda colours=False: PropertyTrainer(settings(data, tmp_path / "runs" / semantics.RECIPES[colours]), colours)
 
 
 def test_eyes_go_where_the_identity_network_has_them():
@@ -106,6 +113,12 @@ def test_what_is_not_known_is_not_asked(make):
     assert both["age"].item() == pytest.approx(5 * float(F.smooth_l1_loss(torch.zeros(1), target[1:, 1], beta=0.05)))
 
 
+def test_one_of_two_never_sees_a_grey_face(make):
+    tinted = torch.zeros(64, 3, 64, 64) + torch.tensor([0.3, -0.3, 0.0]).view(1, 3, 1, 1)
+    shares = [(make(colours).augment(tinted).std(1).amax((1, 2)) < 1e-3).float().mean().item() for colours in (False, True)]
+    assert shares[0] == pytest.approx(0.5, abs=0.25) and shares[1] == 0
+
+
 def test_a_step_teaches_the_network(make):
     trainer = make()
     before = snapshot(trainer, "properties")
@@ -130,7 +143,42 @@ def test_a_run_goes_on_and_leaves_its_average(make, monkeypatch):
     monkeypatch.setattr(PropertyNetwork.__init__, "__defaults__", (4, semantics.REDUCED))
     network = property_network(trainer.settings.out.parent)
     face = torch.rand(2, 3, 64, 64)
-    wanted = trainer.ema["properties"].maps(face, ("gender",))["gender"]
+    wanted, logit = trainer.ema["properties"].read(face, ("gender",))["gender"]
     # Close, not equal: how threads share the work decides the last bit.
-    torch.testing.assert_close(network.maps(face, ("gender",))["gender"], wanted)
-    assert network.maps(face, ("age", "ethnicity"))["age"].shape == (2, semantics.REDUCED, 8, 8)
+    torch.testing.assert_close(network.read(face, ("gender",))["gender"][0], wanted)
+    torch.testing.assert_close(network(face)["gender"], logit)
+    assert network.read(face, ("age", "ethnicity"))["age"][0].shape == (2, semantics.REDUCED, 8, 8)
+
+
+def test_attributes_are_read_of_portraits_of_any_size_by_a_network_that_stays(monkeypatch, tmp_path):
+    torch.manual_seed(0)
+    judge = Judge(AttributeTrainer.outputs).eval()
+    state = {f"ema/judge/{name}": tensor for name, tensor in judge.state_dict().items()}
+    asked = []
+    monkeypatch.setattr(semantics, "read_state", lambda folder: asked.append(folder) or ({}, state))
+    reader = AttributeReader(tmp_path, (39, 3))
+    assert asked == [tmp_path / ATTRIBUTES]
+    portrait = torch.rand(2, 3, 48, 48, requires_grad=True)
+    wide = F.interpolate(portrait, size=(96, 96), mode="bilinear", align_corners=False)
+    answer = reader(portrait)
+    assert torch.allclose(answer, judge(wide)["logits"][:, [39, 3]], atol=1e-5)
+    answer.sum().backward()
+    assert portrait.grad.abs().max() > 0 and not any(p.requires_grad for p in reader.parameters())
+
+
+def test_demographics_are_read_by_property(monkeypatch, tmp_path):
+    judge = Judge(DemographicsTrainer.outputs).eval()
+    state = {f"ema/judge/{name}": tensor for name, tensor in judge.state_dict().items()}
+    monkeypatch.setattr(semantics, "read_state", lambda folder: ({}, state) if folder == tmp_path / DEMOGRAPHICS else None)
+    face = torch.rand(2, 3, 96, 96)
+    read = DemographicsReader(tmp_path).read(face, ("gender", "age", "ethnicity"))
+    assert all(len(answers) == 1 for answers in read.values())
+    together = torch.cat([answers[0] for answers in read.values()], 1)
+    assert torch.allclose(together, judge(face)["logits"], atol=1e-5)
+    assert [answers[0].shape[1] for answers in read.values()] == [1, 1, 5]
+
+
+@pytest.mark.parametrize("reader", [lambda runs: AttributeReader(runs, (0,)), DemographicsReader])
+def test_there_is_nothing_to_read_with_before_the_run(tmp_path, reader):
+    with pytest.raises(FileNotFoundError, match="train it first"):
+        reader(tmp_path)

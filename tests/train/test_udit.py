@@ -5,13 +5,26 @@ import torch
 from torch import nn
 
 from studio.train import udit
+from studio.train.critics import FeatureDiscriminator
 from studio.train.data import JUDGE_PARTS, MODEL_PARTS, VALIDATION_PARTS
 from studio.train.loop import run
 from studio.train.udit import PAIRS, UDITTrainer, read_end
-from tests.train.small import Trunk, assert_resumes, card_in, changed, go, settings, shipped, snapshot, store_of, write_pack
+from tests.train.small import (
+    Trunk,
+    assert_resumes,
+    begin_with,
+    card_in,
+    changed,
+    go,
+    settings,
+    shipped,
+    snapshot,
+    store_of,
+    write_pack,
+)
 
 SIDE = 32
-NETWORKS = {f"{part}-{end}" for part in ("encoder", "decoder", "critic") for end in (0, 1)}
+NETWORKS = {f"{part}-{end}" for part in ("encoder", "decoder", "critic", "reader") for end in (0, 1)}
 
 
 def face(number, gender, makeup, glasses="-1", single="1"):
@@ -34,9 +47,18 @@ def data(tmp_path_factory):
 class Extractor(nn.Module):
     """Colours and light as if they were features."""
 
-    def maps(self, image, names=None):
-        maps = nn.functional.avg_pool2d(image, 8)
-        return maps if names is None else dict.fromkeys(names, maps)
+    def maps(self, image):
+        return nn.functional.avg_pool2d(image, 8)
+
+    def read(self, image, names):
+        return {name: (self.maps(image), image.mean((2, 3))) for name in names}
+
+
+class LightMeter(nn.Module):
+    """Has an answer to everything, and no maps."""
+
+    def read(self, image, names):
+        return {name: (image.mean((1, 2, 3))[:, None],) for name in names}
 
 
 @pytest.fixture
@@ -44,9 +66,10 @@ def make(data, precise, monkeypatch, tmp_path):
     torch.manual_seed(0)
     monkeypatch.setattr(udit, "CONFIG", {"width": 4, "blocks": 1})
     monkeypatch.setattr(udit, "WARM_UP", 0)
-    monkeypatch.setattr(udit, "imagenet_trunk", lambda data, pairs: Trunk().eval())
+    monkeypatch.setattr(udit, "imagenet_trunk", lambda data, pairs: Trunk(FeatureDiscriminator.widths).eval())
     monkeypatch.setattr(udit, "mobilefacenet", lambda data: Extractor())
-    monkeypatch.setattr(udit, "property_network", lambda runs: Extractor())
+    monkeypatch.setattr(udit, "property_network", lambda runs, name: Extractor())
+    monkeypatch.setattr(udit, "DemographicsReader", lambda runs: LightMeter())
 
     def make(pair="makeup", variant="", seed=0):
         name = "-".join(filter(None, ("munit", variant, pair)))
@@ -107,6 +130,43 @@ def test_keep_multiplies_lambda_u(make):
     assert all(half[name].item() == pytest.approx(full[name].item() / 2, rel=1e-4) for name in full)
 
 
+def test_what_a_network_makes_of_its_maps_counts_too(make):
+    trainer = make()
+    trainer.uniform = lambda *shape: torch.zeros(*shape)
+    photo, made, keep = torch.rand(2, 3, SIDE, SIDE), torch.rand(2, 3, SIDE, SIDE), torch.ones(2, 3)
+    maps, answer, _, _, all_light = trainer.semantics.units["gender"]
+    trainer.semantics.units["gender"] = [maps * float("inf"), answer, maps * float("inf"), answer, all_light]
+    gender = trainer.semantics.apart(photo, made, keep)["gender"]
+    light = (made - photo).mean((2, 3))
+    wanted = 2 * light.abs().mean() / answer + light.mean(1).abs().mean() / all_light
+    assert gender.item() == pytest.approx(wanted.item() / 5, rel=0.05)
+
+
+def test_one_network_sees_colours_and_the_other_light_alone(make):
+    trainer = make()
+    trainer.uniform = lambda *shape: -torch.ones(*shape) * 1e-6  # all of it grey, nothing moved
+    photo, keep = torch.rand(2, 3, SIDE, SIDE), torch.ones(2, 3)
+    tinted = photo + torch.tensor([0.1, -0.1, 0.0]).view(1, 3, 1, 1)
+    found = trainer.semantics.found(tinted, udit._greyed(tinted, torch.ones(2, 1, 1, 1, dtype=torch.bool)), keep > 0)["gender"]
+    assert found[1].std(1).max() < 1e-4 < found[3].std(1).min()
+    assert trainer.semantics.apart(photo, tinted, keep)["gender"] > 0
+
+
+def test_a_reader_finds_a_style_in_the_means_of_early_maps():
+    reader, views = udit.StyleReader(), len(udit.VIEWS)
+    seen = [torch.rand(views * 2, width, 4, 4) for width in FeatureDiscriminator.widths]
+    said = reader(seen)
+    assert said.shape == (2, 8)
+    turned = [maps.flip(3) for maps in seen[: udit.EARLY]] + [torch.rand(views * 2, 512, 4, 4)]
+    for maps in turned:
+        maps[:2] = 0
+    torch.testing.assert_close(reader(turned), said)  # places, late maps and the whole face have no say
+    second = [maps.clone() for maps in seen]
+    second[0][1::2] += 1 + torch.arange(64.0).view(1, -1, 1, 1)  # the second picture's, in all views
+    torch.testing.assert_close(reader(second)[0], said[0])
+    assert not torch.allclose(reader(second)[1], said[1])
+
+
 # --- learning -------------------------------------------------------------------------------------------------------------------
 
 
@@ -127,6 +187,19 @@ def test_first_photos_only_come_back(make, monkeypatch):
     assert go(trainer, 2).keys() == {"x_0", "x_1"}
     assert {name[:-2] for name in NETWORKS if changed(before[name], trainer, name)} == {"encoder", "decoder"}
     assert "critic_0" in go(trainer, 1)
+
+
+def test_shipped_translators_wait_for_new_critics(make, monkeypatch, tmp_path):
+    monkeypatch.setattr(udit, "MEET", 2)
+    first = make()
+    go(first, 1)
+    trainer = make(seed=1)
+    begin_with(trainer, first, tmp_path / "shipped")
+    assert trainer.images == trainer.began == first.images
+    before = {name: snapshot(trainer, name) for name in NETWORKS}
+    for moved in ({"critic", "reader"}, {"critic", "reader", "encoder", "decoder"}):
+        trainer.advance()
+        assert {name[:-2] for name in NETWORKS if changed(before[name], trainer, name)} == moved
 
 
 def test_critics_leave_no_gradient_in_what_made_their_pictures(make):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from studio.cli.console import emit, print_claims, print_table
-from studio.cli.evaluate.shared import Data, Parts, Pictures, Runs, known, listed, measuring, spread
+from studio.cli.evaluate.shared import Data, Parts, Pictures, Runs, known, measuring, split_names, spread
 from studio.cli.options import Json
 
 PARTS = "models,augmentation,holes,attributes"
@@ -29,13 +29,13 @@ def evaluate_cvaegan(
     from studio.train.cvaegan import VARIANTS
     from studio.train.evaluate_cvaegan import evaluate_cvaegan as measure
 
-    wanted = known(parts, "part", listed(PARTS))
+    wanted = known(parts, "part", split_names(PARTS))
     with measuring(quiet=as_json) as (engine, report):
         changes = "attributes" in wanted
         attributes = [slider.attribute for slider in sliders(engine)] if changes else []
         find, fill = _changer(engine) if changes else None, _filler(engine) if "holes" in wanted else None
         draw = _drawer(engine) if "augmentation" in wanted else None
-        names, kinds = tuple(VARIANTS) if "models" in wanted else (), tuple(listed(domains))
+        names, kinds = tuple(VARIANTS) if "models" in wanted else (), tuple(split_names(domains))
         figures = measure(engine, find, fill, attributes, names, kinds, draw, pictures, runs, samples, photos, data, report)
     emit(figures.to_dict(), as_json, _show_cvaegan)
 

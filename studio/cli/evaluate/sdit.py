@@ -45,6 +45,8 @@ def _show_sdit(data: dict[str, Any]) -> None:
     if data["attributes"]:
         rows = [*data["attributes"], {"name": "mean"} | data["means"]["attributes"]]
         table(f"Attributes of {data['photos']} faces", "attribute", (*faces, "lpips_photographs"), rows)
+    if data["attended"]:
+        table("Times more than chance on its part of the face", "attribute", ("attention", "change"), data["attended"])
     for part, domains in data["domains"].items():
         columns = "accuracy", "accuracy_photographs", "lpips", "lpips_photographs"
         table(f"Reverse classification: {part}", "domain", columns, [*domains, {"name": "mean"} | data["means"][part]])

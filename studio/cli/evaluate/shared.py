@@ -33,18 +33,18 @@ def measuring(quiet: bool) -> Iterator[tuple[Any, Callable[[int, int, str], None
             raise ValueError(str(error)) from error
 
 
-def listed(text: str) -> list[str]:
+def split_names(text: str) -> list[str]:
     """"faces, birds" as names, an empty one among them where nothing stands: whoever knows the names then says so."""
     return [name.strip() for name in text.split(",")]
 
 
 def known(text: str, kind: str, names: Sequence[str]) -> list[str]:
-    """As :func:`listed`.
+    """As :func:`split_names`.
 
     Raises:
         ValueError: one is not among ``names``, those of each ``kind``.
     """
-    wanted = listed(text)
+    wanted = split_names(text)
     if unknown := set(wanted) - set(names):
         raise ValueError(f"There is no {kind} {', '.join(sorted(unknown))}; there is {', '.join(names)}.")
     return wanted

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from studio.cli.console import emit, print_table
-from studio.cli.evaluate.shared import Data, Pictures, Runs, listed, measuring, spread
+from studio.cli.evaluate.shared import Data, Pictures, Runs, measuring, split_names, spread
 from studio.cli.options import Json
 
 
@@ -23,7 +23,7 @@ def evaluate_xgan(
     from studio.train.evaluate_xgan import evaluate_xgan as measure
     from studio.train.xgan import VARIANTS
 
-    names = list(VARIANTS) if models == "all" else listed(models)
+    names = list(VARIANTS) if models == "all" else split_names(models)
     with measuring(quiet=as_json) as (engine, report):
         table = measure(engine, names, pictures, runs, samples, data, report)
     emit(table.to_dict(), as_json, _show_xgan)
