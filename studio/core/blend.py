@@ -1,4 +1,4 @@
-"""Changes enlarged along the edges of the picture they belong to: the fast guided filter (He and Sun 2015; He et al. 2010)."""
+"""Changes enlarged along the edges of the picture they belong to: a fast guided filter (He and Sun 2015; He et al. 2010)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
 
 
 def coefficients(guide: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The filter's mean coefficients a, b, each float32 (T, T, C): the change is a I + b at every size of the guide I.
+    """Coefficients a, b, each float32 (T, T, C): the change is a I + b at every size of the guide I, at its own as it was.
 
     Within a window the change is taken for a linear function of the guide (He et al. 2010, eq. 5 and 6),
 
         a_k = cov_k(I, p) / (var_k(I) + epsilon),   b_k = mean_k(p) - a_k mean_k(I),
 
-    and each place takes the mean over the windows it is in. Enlarged, a and b are smooth and the edges come from the large guide.
+    and each place takes the mean of a over the windows it is in. The filter takes that of b too, which blurs what the picture has
+    no edge for, such as glasses that nobody wore: here b is what a I leaves of the change.
 
     Args:
         guide: float32 (T, T) in [0, 1], the small picture's luminance I.
@@ -29,8 +30,8 @@ def coefficients(guide: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, np.
     """
     light = guide[:, :, None]
     mean_i, mean_p = _mean(light), _mean(change)
-    slope = (_mean(light * change) - mean_i * mean_p) / (_mean(light * light) - mean_i * mean_i + np.float32(EPSILON))
-    return _mean(slope), _mean(mean_p - slope * mean_i)
+    slope = _mean((_mean(light * change) - mean_i * mean_p) / (_mean(light * light) - mean_i * mean_i + np.float32(EPSILON)))
+    return slope, change - slope * light
 
 
 def _mean(image: np.ndarray) -> np.ndarray:

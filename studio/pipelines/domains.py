@@ -5,10 +5,12 @@ style). A row of the grid is one target, a column one style, the same for every 
 
 A photo gets what the network changes, never what it draws:
 
-    photo + strength * up(G(x, l, z) - x)
+    photo + strength * up(G(x, l, z) - x')
 
-where ``up`` enlarges edge by edge (:func:`studio.core.blend.coefficients`). Of a face the portrait is x, of anything else the
-whole picture. The network's attention (eq. 6.9) is shown, and if that is asked for the change is multiplied by it.
+where ``up`` enlarges along the photo's edges (:func:`studio.core.blend.coefficients`). Of a face the portrait is x, of anything
+else the whole picture. A face's label says all that it shows, and what it shows already the network draws once more: so x' is
+G(x, l', 0) with what the photo is seen to show as l', and only what is asked for is left. Of whole pictures x' is x. The
+network's attention (eq. 6.9) is shown, and if that is asked for the change is multiplied by it.
 
 ``translate(engine, request, known=None)`` yields ``Progress | Cell`` and last a ``DomainsResult``. Its ``found`` is the photo as
 the judges and the network know it: given back as ``known``, it is not looked at again. ``picture_with`` is one run of G, for the
@@ -27,6 +29,7 @@ import numpy as np
 from studio.core.faces import Crop, align, align_whole, lay_on_edges, over_photo, within
 from studio.core.images import Photo, display_name, resize, to_float, to_uint8
 from studio.core.recipe import Recipe
+from studio.metrics.attributes import counts
 from studio.pipelines.domains_labels import (
     DOMAINS,
     DomainsInfo,
@@ -40,7 +43,7 @@ from studio.pipelines.domains_labels import (
 )
 from studio.pipelines.domains_request import DomainsRequest, recipe_of
 from studio.pipelines.domains_verdict import Seen, Verdict, look_at, unwatched, verdict_of
-from studio.pipelines.looks import Style, StyleFile, as_numbers, check_style, random_style
+from studio.pipelines.looks import STYLE, Style, StyleFile, as_numbers, check_style, random_style
 from studio.pipelines.parts import MAX_PASTED_PIXELS, PAPER, Progress, draw_sheet
 from studio.pipelines.photos import ANOTHER, Eyes, FaceChoice, find_face, shortened
 
@@ -59,7 +62,8 @@ class Found:
 
     ``choice`` is the face that was asked for, ``eyes`` where it is, ``people`` how many were found (0 if the eyes were given); of
     a whole picture they are None, None and 0. ``crop`` is what goes into the network, at its R px, ``shown`` the same part finer,
-    uint8 (h, w, 3), which is what cells show and judges see. ``seen`` is what they see, ``skin`` where the face's skin is.
+    uint8 (h, w, 3), which is what cells show and judges see. ``unchanged`` float32 (3, R, R) in [-1, 1] is what the network draws
+    of it where nothing is asked for. ``seen`` is what judges see, ``skin`` where the face's skin is.
     """
 
     photo: Photo
@@ -70,6 +74,7 @@ class Found:
     people: int
     crop: Crop
     shown: Crop
+    unchanged: np.ndarray
     skin: np.ndarray | None
     seen: Seen
 
@@ -82,6 +87,11 @@ class Found:
     def shows(self) -> dict[str, float] | None:
         """The probability of each attribute of the face, by name; None of a whole picture."""
         return self.seen.attributes
+
+    @property
+    def has(self) -> frozenset[str]:
+        """The attributes that the face counts as having; none of a whole picture."""
+        return frozenset(label for label, probability in (self.shows or {}).items() if counts(label, probability))
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,9 +229,18 @@ def find(engine: Engine, request: DomainsRequest) -> Found:
         people=people,
         crop=crop,
         shown=shown,
+        unchanged=_unchanged(engine, info, crop, seen.attributes),
         skin=skin,
         seen=seen,
     )
+
+
+def _unchanged(engine: Engine, info: DomainsInfo, crop: Crop, shows: dict[str, float] | None) -> np.ndarray:
+    """What the network draws where nothing is asked for, float32 (3, R, R): of a whole picture that is the picture."""
+    if shows is None:
+        return to_float(crop.image)
+    asked = [(label_vector(info, shows, ()), np.zeros(STYLE, np.float32))]
+    return _run(engine, info, crop, asked)["image"][0]
 
 
 def _smaller(rgb: np.ndarray) -> Crop:
@@ -320,20 +339,21 @@ def _draw(
     engine: Engine, info: DomainsInfo, found: Found, asked: Sequence[tuple[Target, np.ndarray]]
 ) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """What the network draws, float32 (3, R, R) in [-1, 1], and where it attends, (R, R) in [0, 1]."""
-    answer = engine.run(
-        info.card.id,
-        image=np.repeat(to_float(found.crop.image)[None], len(asked), 0),
-        label=np.stack([label_vector(info, found.shows, target) for target, _ in asked]),
-        latent=np.stack([style for _, style in asked]),
-    )
+    answer = _run(engine, info, found.crop, [(label_vector(info, found.shows, target), style) for target, style in asked])
     attention = answer.get("attention")
     where = [None] * len(asked) if attention is None else list(attention[:, 0])
     return list(zip(answer["image"], where, strict=True))
 
 
+def _run(engine: Engine, info: DomainsInfo, crop: Crop, asked: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The network's answers to these labels and styles."""
+    labels, styles = (np.stack(each) for each in zip(*asked, strict=True))
+    return engine.run(info.card.id, image=np.repeat(to_float(crop.image)[None], len(asked), 0), label=labels, latent=styles)
+
+
 def _changed(found: Found, drawn: np.ndarray, attention: np.ndarray | None, masked: bool) -> np.ndarray:
     """What the photo gets at strength 1, float32 (R, R, 3) in eight-bit levels."""
-    change = 127.5 * (drawn - to_float(found.crop.image)).transpose(1, 2, 0)
+    change = 127.5 * (drawn - found.unchanged).transpose(1, 2, 0)
     return np.ascontiguousarray(change if attention is None or not masked else change * attention[:, :, None])
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from studio.core.registry import Card, Registry
+from studio.metrics.attributes import counts
 from studio.pipelines.conditioned import SLIDERS
 from studio.pipelines.judgement import ATTRIBUTES_JUDGE
-from studio.pipelines.parts import SURE, finest, registry_of
+from studio.pipelines.parts import finest, registry_of
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -25,17 +26,6 @@ ATTRIBUTES = "attributes"
 # What is translated and what people call it, in the order in which it is offered.
 DOMAINS = {ATTRIBUTES: "faces", "art": "paintings", "cars": "cars"}
 HAIR = ("Brown_Hair", "Blond_Hair")  # of which the networks know one at most
-# From which probability of the judge on a face counts as having an attribute, where that is not one half: what is rare it is
-# seldom sure of. With these nearly as many of 444 new faces count as have it (docs/domains.md).
-COUNTS_FROM = {
-    "Bangs": 0.35,
-    "Young": 0.65,
-    "Wearing_Hat": 0.25,
-    "Pale_Skin": 0.15,
-    "Brown_Hair": 0.4,
-    "Blond_Hair": 0.35,
-    "Eyeglasses": 0.25,
-}
 TOGETHER, WITHOUT = "+", "no:"
 MOST_TARGETS = 24
 
@@ -131,11 +121,6 @@ def label_words(label: str, on: bool = True) -> str:
     """A label for people, or what lacks it: "Eyeglasses" is "glasses" or "no glasses"."""
     plain = NAMES.get(label, label.replace("_", " "))
     return ENDS[label][on] if label in ENDS else plain if on else f"not {plain}"
-
-
-def counts(label: str, probability: float) -> bool:
-    """Whether a face with this probability of an attribute counts as having it."""
-    return probability >= COUNTS_FROM.get(label, SURE)
 
 
 def check_targets(domains: str, targets: Any) -> tuple[Target, ...]:

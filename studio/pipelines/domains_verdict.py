@@ -10,10 +10,11 @@ import numpy as np
 
 from studio.core.faces import Crop, align
 from studio.core.images import Photo
+from studio.metrics.attributes import counts
 from studio.metrics.class_score import ANIMAL_JUDGE
 from studio.metrics.identity import IDENTITY_JUDGE
 from studio.metrics.lpips import distance
-from studio.pipelines.domains_labels import Target, counts, label_words
+from studio.pipelines.domains_labels import Target, label_words
 from studio.pipelines.judgement import (
     DEMOGRAPHICS_JUDGE,
     PARSER,

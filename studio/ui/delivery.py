@@ -20,9 +20,9 @@ from studio.core.images import Photo, open_photo
 from studio.core.recipe import Recipe, RecipeError
 from studio.core.registry import Card, UnknownModel
 from studio.ui.inspector import details
-from studio.ui.parts import event_value, listed, note
+from studio.ui.parts import QUIET, event_value, listed, note
 from studio.ui.session import Backstage, Desk
-from studio.ui.strip import QUIET, parcel, strip_value
+from studio.ui.strip import parcel, strip_value
 
 
 @dataclass(frozen=True, eq=False)

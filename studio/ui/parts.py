@@ -7,7 +7,7 @@ import io
 import json
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,12 @@ from gradio.processing_utils import hash_bytes
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from studio.core.checkpoints import CheckpointError
 from studio.core.recipe import Recipe
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
+SEEDS = 1_000_000  # what the dice roll: short enough to tell somebody
+QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 # What ``stage`` of the page draws before there is anything.
 EMPTY_SHEET: dict[str, Any] = {
     "people": [], "animals": [], "items": {}, "done": 0, "total": 0, "message": "", "busy": False, "run": 0, "sheet": False,
@@ -53,6 +56,16 @@ def action_row(name: str) -> tuple[gr.HTML, gr.Button, gr.Button]:
             make = gr.Button("Make", variant="primary", elem_classes="make-button", elem_id=f"{name}-make")
             stop = gr.Button("Stop", elem_classes="stop-button", elem_id=f"{name}-stop", interactive=False)
     return problem, make, stop
+
+
+def seed_row(name: str, info: str | None = None) -> tuple[gr.Number, gr.events.Dependency]:
+    """The seed, and the dice that roll another; returns it and the event that follows a roll. Their ids begin with ``name``."""
+    with gr.Row(elem_classes="seed-row"):
+        seed = gr.Number(
+            0, label="Seed", info=info, precision=0, minimum=0, min_width=0, elem_id=f"{name}-seed", elem_classes="titled"
+        )
+        dice = gr.Button("⚄", elem_classes="dice", elem_id=f"{name}-dice", min_width=0)
+    return seed, dice.click(lambda: secrets.randbelow(SEEDS), None, seed, **QUIET)
 
 
 def served(data: bytes, name: str) -> dict[str, Any]:
@@ -94,10 +107,28 @@ def event_value(event: gr.EventData, name: str) -> Any:
     return event._data.get(name) if isinstance(event._data, dict) else None
 
 
-def ask_to_stop(desk: Any) -> tuple[Any, Any]:
-    """What a Stop button does: whoever makes something looks at ``desk.stopped`` between two steps."""
-    desk.stopped = True
-    return desk, gr.Button(interactive=False)
+def stopping(room_of: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, Any]]:
+    """What a Stop button does: whoever makes something in the desk's room looks at its ``stopped`` between two steps."""
+
+    def stop(desk: Any) -> tuple[Any, Any]:
+        room_of(desk).stopped = True
+        return desk, gr.Button(interactive=False)
+
+    return stop
+
+
+def guarded(
+    desk: Any, room: Any, begin: Callable[[], Iterator[tuple[Any, ...]]], between: int = 1, after: int = 0
+) -> Iterator[tuple[Any, ...]]:
+    """What ``begin`` gives; an error is a sentence above the buttons, and what is on the canvas of the ``room`` stays there.
+
+    ``between``: outputs between the canvas and that sentence, the strip among them; ``after``: those behind the buttons.
+    """
+    try:
+        yield from begin()
+    except (ValueError, CheckpointError, RuntimeError) as error:
+        room.settle("Not finished.")
+        yield desk, room.value, *(gr.skip(),) * between, problem_text(str(error)), *buttons(busy=False), *(gr.skip(),) * after
 
 
 def buttons(busy: bool) -> tuple[Any, Any]:

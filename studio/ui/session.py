@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 KEPT_PIXELS = 4_000_000
 STRIP_PAGE = 30  # pictures the strip shows at first, and more each time it is asked
 SWEEP_SECONDS = 900.0  # between two looks for expired workspaces
+# What a canvas draws of a run before there is any.
+EMPTY_RUN: dict[str, Any] = {"done": 0, "total": 0, "message": "", "busy": False, "run": 0}
 
 Eyes = tuple[tuple[float, float], tuple[float, float]]
 # A face's index, its two eyes in pixels, the middle of the photo, all of it (no face is looked for), or None: the largest face.
@@ -177,6 +179,31 @@ class Table:
     def slot(self, slot_id: object) -> Slot | None:
         """The photo of that id, or None if it was removed meanwhile."""
         return next((slot for slot in self.slots if slot.id == slot_id), None)
+
+
+@dataclass
+class Run:
+    """What a part of a tab is doing for one visitor; ``value`` is what the browser draws."""
+
+    run: int = 0
+    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self.value: dict[str, Any] = dict(EMPTY_RUN)
+
+    def begin(self) -> int:
+        """A new run; whatever still runs ends when it sees that it is not the latest."""
+        self.run, self.stopped = self.run + 1, False
+        return self.run
+
+    def goes_on(self, run: int) -> bool:
+        """Whether a run is the latest and was not stopped."""
+        return self.run == run and not self.stopped
+
+    def settle(self, message: str) -> None:
+        """What the canvas says once nothing more comes."""
+        if self.value["busy"]:
+            self.value |= {"busy": False, "message": message}
 
 
 @dataclass

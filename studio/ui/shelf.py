@@ -6,17 +6,22 @@ import logging
 import re
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from studio.core.gallery import Filter, Gallery, GalleryError
 from studio.core.recipe import Recipe, RecipeError
-from studio.ui.parts import event_value, note
-from studio.ui.session import Backstage, Desk
+from studio.ui import parts
+from studio.ui.parts import QUIET, event_value, note
+from studio.ui.session import Backstage, Desk, Run
 from studio.ui.strip import parcel, strip_value
+
+if TYPE_CHECKING:
+    from studio.ui.shell import Shell
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +83,14 @@ class Shelf(ABC):
         return {"key": key, "title": title, "code": name_of(code), "src": src}
 
     # -- drawing --------------------------------------------------------------------------------------------------------
+
+    def connect(self, shell: Shell, stage: gr.HTML, drawing: gr.HTML) -> None:
+        """What is done to the shelf on the canvas ``stage``; what it shows then comes there through ``drawing``."""
+        desk, outputs = shell.desk, [shell.desk, shell.strip, drawing, shell.courier]
+        for event, handler in ((stage.like, self.dislike), (stage.rename, self.rename), (stage.bring, self.bring)):
+            event(handler, [desk], outputs, **QUIET)
+        # With "always_last", which is usual, two tabs that follow the strip ask in turns for ever.
+        shell.strip.change(self.follow, [desk], [desk, drawing], trigger_mode="multiple", **QUIET)
 
     def follow(self, desk: Desk) -> tuple[Desk, Any]:
         """The gallery has changed, and with it perhaps what is liked."""
@@ -146,6 +159,16 @@ class Shelf(ABC):
         said = self.open_text(desk, event_value(event, "text"))
         return desk, gr.skip(), self.draw(desk), parcel(desk, note=said)
 
+    def open_files(self, desk: Desk, paths: Sequence[str] | None) -> tuple[list[str], dict[str, Any]]:
+        """Puts the files of codes among some on the shelf. Returns the paths of the others, and what to say of the last one."""
+        said, others = note(), []
+        for path in paths or []:
+            if path.lower().endswith(".json"):
+                said = self.open_text(desk, Path(path).read_bytes()[:LONGEST_FILE].decode(errors="replace"))
+            else:
+                others.append(path)
+        return others, said
+
     def open_text(self, desk: Desk, text: Any) -> dict[str, Any]:
         """Puts what a file holds on the shelf; what to say of it."""
         try:
@@ -161,6 +184,20 @@ class Shelf(ABC):
             return note(words, True)
         liked.brought[f"file-{secrets.token_hex(4)}"] = file
         return note(self.fits(desk, file) or f"{file.name} is among the {self.what}s you like.")
+
+
+def guarded(
+    desk: Desk, room: Run, begin: Callable[[], Iterator[tuple[Any, ...]]], after: int = 0
+) -> Iterator[tuple[Any, ...]]:
+    """As that of all tabs, where the shelf's value follows the strip's; that something is gone is said, too."""
+
+    def steps() -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from begin()
+        except LookupError as error:
+            raise ValueError(GONE) from error
+
+    yield from parts.guarded(desk, room, steps, between=2, after=after)
 
 
 def name_of(code: Sequence[float]) -> str:

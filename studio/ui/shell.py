@@ -14,9 +14,9 @@ from studio.core.gallery import Gallery
 from studio.core.images import Photo
 from studio.core.recipe import Recipe
 from studio.ui.delivery import Delivery, Offer, Parcel
-from studio.ui.parts import asset, drawn
+from studio.ui.parts import QUIET, asset, drawn
 from studio.ui.session import Backstage, Desk
-from studio.ui.strip import QUIET, Strip
+from studio.ui.strip import Strip
 from studio.ui.tabs.character import CharacterTab
 from studio.ui.tabs.domains import DomainsTab
 from studio.ui.tabs.makeup import MakeupTab
@@ -88,11 +88,35 @@ class Tab(Protocol):
         """The photo as a result is compared with it, uint8 (H, W, 3)."""
 
 
+class Page(gr.Blocks):
+    """Blocks whose handlers' yields reach the browser one by one, each with its values whole.
+
+    Gradio sends what differs from the yield before, and its browser side works that into the very objects that wait to be drawn:
+    on a busy machine, where a second yield comes before the first is drawn, what only the first one set was never seen.
+    """
+
+    def handle_streaming_diffs(
+        self,
+        block_fn: Any,
+        data: list[Any],
+        session_hash: str | None,
+        run: str | None,
+        final: bool,
+        simple_format: bool = False,
+    ) -> list[Any]:
+        """``data``, a value per output, as it is sent: of a yield after the first, the values that are not what they were."""
+        before = list(self.pending_diff_streams.get(session_hash, {}).get(run, ()))
+        whole = super().handle_streaming_diffs(block_fn, data, session_hash, run, final, simple_format=True)
+        if simple_format or final or not before:
+            return whole
+        return [[] if old == new else [["replace", [], new]] for old, new in zip(before, whole, strict=True)]
+
+
 def build_page(backstage: Backstage, shared: str = "on this machine") -> tuple[gr.Blocks, list[Tab]]:
     """The whole page and its tabs; ``shared`` says in the header who can reach it."""
     tabs: list[Tab] = [tab(backstage) for tab in TABS if tab is not DomainsTab or tab.is_here(backstage.registry)]
     sweep = (CACHE_SWEEP_SECONDS, CACHE_LIFE_SECONDS)
-    with gr.Blocks(title="Imaginarium", analytics_enabled=False, fill_width=True, delete_cache=sweep) as page:
+    with Page(title="Imaginarium", analytics_enabled=False, fill_width=True, delete_cache=sweep) as page:
         desk = gr.State(Desk(), time_to_live=SESSION_SECONDS)  # each session gets a copy
         with gr.Column(elem_id="studio"):
             with gr.Row(elem_id="header"):

@@ -235,9 +235,31 @@ class PhotoSource:
         return slot and slot.photo()
 
 
+class PhotoTab:
+    """What the inspector asks of a tab whose results are made of the photos on its card."""
+
+    _photos: PhotoSource
+
+    def find_photo(self, gallery: Gallery, sha256: str) -> Photo | None:
+        """A photo that is kept here or came with the studio."""
+        return self._photos.find_photo(gallery, sha256)
+
+    @staticmethod
+    def before(recipe: Recipe, photo: Photo) -> np.ndarray:
+        """The photo as a result is compared with it, uint8 (H, W, 3)."""
+        return photo.rgb
+
+
 def sent_slot(sent: Parcel) -> Slot:
     """A kept result as a photo."""
     return _made_here(Slot.of(lambda: sent.photo, origin=sent.item_id), sent.recipe)
+
+
+def keep_photo(gallery: Gallery, slot: Slot) -> tuple[str, ...]:
+    """Keeps the photo of a result, so that it can be made again. Returns the result's parents."""
+    if not slot.is_sample or slot.recipe:
+        gallery.keep_source(slot.photo())
+    return (slot.origin,) if slot.origin else ()
 
 
 def _made_here(slot: Slot, recipe: Recipe) -> Slot:

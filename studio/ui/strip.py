@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ import gradio as gr
 from studio.core.export import export_zip
 from studio.core.gallery import Filter, Gallery, GalleryError, Item
 from studio.core.recipe import without_recipe
-from studio.ui.parts import drawn, event_value, note, served
+from studio.ui.parts import QUIET, drawn, event_value, note, served
 from studio.ui.session import STRIP_PAGE, Backstage, Desk
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+PNG = b"\x89PNG"  # how its files begin
 
 
 def strip_value(backstage: Backstage, desk: Desk, said: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -42,13 +42,15 @@ def strip_value(backstage: Backstage, desk: Desk, said: dict[str, Any] | None = 
     }
 
 
-def download(desk: Desk, data: bytes, name: str) -> dict[str, Any]:
-    """A file for the courier to save; its number tells two equal answers apart."""
-    return parcel(desk, file=served(data, name))
+def download(desk: Desk, event: gr.EventData, data: bytes, name: str) -> dict[str, Any]:
+    """A file for the courier to save; where the event says ``bare``, a picture without how it was made."""
+    bare = event_value(event, "bare") is True and data.startswith(PNG)
+    return parcel(desk, file=served(without_recipe(data) if bare else data, name))
 
 
 def parcel(desk: Desk, **contents: Any) -> dict[str, Any]:
-    """What the courier brings to the page: a ``file`` to save, a ``note`` to show or the ``tab`` to turn to."""
+    """What the courier brings to the page: a ``file`` to save, a ``note`` to show or the ``tab`` to turn to; its number tells two
+    equal ones apart."""
     desk.exports += 1
     return {**contents, "count": desk.exports}
 
@@ -94,13 +96,12 @@ class Strip:
 
     def _fetch(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
         """One picture or a zip of several, with or without how they were made."""
-        ids, with_recipe = event_ids(event), event_value(event, "bare") is not True
-        gallery = self._backstage.gallery(desk)
+        ids, gallery = event_ids(event), self._backstage.gallery(desk)
         try:
             if event_value(event, "zip") is True:
-                return desk, download(desk, zipped(gallery, ids, with_recipe), "imaginarium.zip")
+                return desk, zip_of(desk, event, gallery, ids)
             item = gallery.get(ids[0] if ids else None)
-            return desk, download(desk, gallery.png(item.id, with_recipe), f"{item.name}.png")
+            return desk, download(desk, event, gallery.png(item.id), f"{item.name}.png")
         except GalleryError as error:
             return desk, parcel(desk, note=note(str(error), True))
 
@@ -109,13 +110,11 @@ def take_away(
     backstage: Backstage, desk: Desk, event: gr.EventData, sheet: Mapping[str, Any], sheet_png: bytes | None
 ) -> tuple[Desk, dict[str, Any]]:
     """A canvas's sheet, one picture of it, or a zip of all, as a file to save; ``bare`` leaves out how they were made."""
-    bare = event_value(event, "bare") is True
     try:
         if event_value(event, "what") == "zip":
             ids = [item["id"] for item in sheet.get("items", {}).values()]
-            return desk, download(desk, zipped(backstage.gallery(desk), ids, not bare), "imaginarium.zip")
-        data, name = _picture(event, sheet, sheet_png)
-        return desk, download(desk, without_recipe(data) if bare else data, name)
+            return desk, zip_of(desk, event, backstage.gallery(desk), ids)
+        return desk, download(desk, event, *_picture(event, sheet, sheet_png))
     except (GalleryError, OSError, LookupError):
         return desk, parcel(desk, note=note("That picture is not here any more: make it again.", True))
 
@@ -126,16 +125,23 @@ def _picture(event: gr.EventData, sheet: Mapping[str, Any], sheet_png: bytes | N
         if sheet_png is None:
             raise LookupError
         return sheet_png, "imaginarium-sheet.png"
-    items = {item["id"]: item["file"] for item in sheet.get("items", {}).values()}
-    file = items[str(event_value(event, "id"))]
-    return Path(file["path"]).read_bytes(), file["orig_name"]
+    if (file := item_file(event, sheet.get("items", {}).values())) is None:
+        raise LookupError
+    return file
 
 
-def zipped(gallery: Gallery, ids: list[str], with_recipes: bool) -> bytes:
-    """The zip of core.export. Raises ``GalleryError``."""
+def item_file(event: gr.EventData, items: Iterable[Mapping[str, Any]]) -> tuple[bytes, str] | None:
+    """The picture among a canvas's ``items`` that the event names by its id, and its file's name. Raises ``OSError``."""
+    files = {item["id"]: item["file"] for item in items}
+    file = files.get(str(event_value(event, "id")))
+    return (Path(file["path"]).read_bytes(), file["orig_name"]) if file else None
+
+
+def zip_of(desk: Desk, event: gr.EventData, gallery: Gallery, ids: list[Any]) -> dict[str, Any]:
+    """The zip of core.export for the courier to save, ``bare`` or not. Raises ``GalleryError``."""
     archive = io.BytesIO()
-    export_zip(gallery, [gallery.get(item_id).id for item_id in ids], archive, with_recipes)
-    return archive.getvalue()
+    export_zip(gallery, [gallery.get(item_id).id for item_id in ids], archive, event_value(event, "bare") is not True)
+    return download(desk, event, archive.getvalue(), "imaginarium.zip")
 
 
 def _shown(gallery: Gallery, desk: Desk) -> list[Item]:

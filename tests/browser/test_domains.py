@@ -93,7 +93,7 @@ def test_rows_fill_in_and_sliders_answer_at_once(visit, tmp_path, viewport, name
     turn_to(visitor)
     assert fits(visitor) and (name == "desktop" or too_small(visitor, "domains", ".chip") == [])
     visitor.picture(f"{name}-domains-first-visit")
-    assert page.locator(f"{CELL} .frame img").count() == 16 and len(rows(visitor)) == 4
+    assert page.locator(f"{CELL} .frame img").count() == 12 and len(rows(visitor)) == 3
     only(visitor, "Smiling", "Eyeglasses")
     assert rows(visitor) == ["Serious", "Glasses"] and page.locator(f"{CELL} .frame img").count() == 8
     press(visitor, "Smiling")
@@ -252,7 +252,7 @@ def test_a_picture_brings_its_settings_back_and_make_gives_the_same_pixels(visit
     said = page.locator(".domain-title").inner_text()
     with filled(visitor):
         page.click("#domains-make")
-    strip_of(visitor, 16)
+    strip_of(visitor, 12)
     png = save(visitor, lambda: page.click("#domains .save-look"), tmp_path)
     page.click("#domains .look-keep")
     page.wait_for_selector(".viewer h2")
@@ -300,5 +300,5 @@ def test_stop_keeps_what_is_there(visit, tmp_path):
         page.wait_for_selector(".strip-cell")
         page.keyboard.press("Escape")
     kept = page.locator(".strip-cell").count()
-    assert 1 <= kept < 16 and f"Stopped after {kept} of 16" in page.locator("#domains .stage-words").inner_text()
+    assert 1 <= kept < 24 and f"Stopped after {kept} of 24" in page.locator("#domains .stage-words").inner_text()
     assert page.locator("#domains-make").is_enabled()

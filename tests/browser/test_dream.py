@@ -158,7 +158,7 @@ def test_a_link_restores_a_dream_and_make_gives_the_same_pixels(visit, studio, t
     turn_to_dream(visitor)
     choose(visitor, "dream-animal", "Lion")
     page.wait_for_selector("#dream-strength", state="visible")
-    page.fill("#seed input", "41")
+    page.fill("#dream-seed input", "41")
     with visitor.run(STAGE):
         page.click("#dream-make")
     page.locator(f"{CELLS} .frame").nth(6).click()
@@ -175,7 +175,7 @@ def test_a_link_restores_a_dream_and_make_gives_the_same_pixels(visit, studio, t
     other.page.goto(f"{studio}?r={recipe.to_link()}")
     other.page.wait_for_selector("#dream-make", state="visible")
     other.page.wait_for_function("document.querySelector('#dream-note').textContent.includes('restored')")
-    assert other.page.input_value("#seed input") == "41" and other.page.locator("#dream-strength").is_visible()
+    assert other.page.input_value("#dream-seed input") == "41" and other.page.locator("#dream-strength").is_visible()
     make(other)
     assert other.page.locator(f"{CELLS} img").count() == 1
     other.page.locator(f"{CELLS} .frame").first.click()
@@ -249,8 +249,8 @@ def test_the_dice_bring_other_faces(visit):
     turn_to_dream(visitor)
     before = sources(visitor)
     with visitor.run(STAGE):
-        visitor.page.click("#dice")
-    assert visitor.page.input_value("#seed input") != "0" and not set(before) & set(sources(visitor))
+        visitor.page.click("#dream-dice")
+    assert visitor.page.input_value("#dream-seed input") != "0" and not set(before) & set(sources(visitor))
     assert visitor.page.locator(".crumb").count() == 2
 
 

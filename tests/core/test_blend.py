@@ -1,4 +1,4 @@
-"""The guided filter: edges of the change come from the picture."""
+"""Changes enlarged: their edges come from the picture, and what it has no edge for stays."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ def test_a_change_ends_where_the_guide_has_its_edge():
     wide, flat = (np.interp(finer, np.arange(32), row[16, :, 0]) for row in (slope, offset))
     result = wide * np.where(finer < 15.5, 0.2, 0.8) + flat
     assert result[finer < 15.5].min() > 26 and result[finer > 15.5].max() < 4  # no ramp, although the coefficients are smooth
+
+
+def test_what_the_picture_has_no_edge_for_is_not_lost():
+    guide, change = np.full((32, 32), 0.5, np.float32), np.zeros((32, 32, 3), np.float32)
+    change[14:18, 4:28] = -90  # glasses on a plain face
+    slope, offset = coefficients(guide, change)
+    np.testing.assert_allclose(slope * guide[:, :, None] + offset, change, atol=1e-3)
 
 
 def test_luminance_is_between_black_and_white():

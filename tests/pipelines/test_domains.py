@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from studio.core.faces import Face
+from studio.core.images import to_float
 from studio.core.recipe import Recipe
+from studio.metrics.attributes import counts
 from studio.pipelines import domains, photos
 from studio.pipelines.domains import (
     Cell,
@@ -25,7 +27,6 @@ from studio.pipelines.domains import (
 )
 from studio.pipelines.domains_labels import (
     all_targets,
-    counts,
     domains_of,
     label_vector,
     label_words,
@@ -160,8 +161,8 @@ def test_a_face_is_told_all_that_it_shall_show(engine):
     assert told(("Smiling", False), ("Eyeglasses", False)) == [0, 0, 1, 1, 0, 0]
     assert told(("Blond_Hair", True)) == [1, 0, 1, 0, 1, 1] and told(("Brown_Hair", False)) == [1, 0, 1, 0, 1, 1]
     assert dict(all_targets(info, shown)[0]) == {"Smiling": False} and dict(all_targets(info, shown)[1]) == {"Male": True}
-    assert told(("Male", True), Eyeglasses=0.3)[5] == 1 and told(("Male", True), Eyeglasses=0.2)[5] == 0  # rare, so seldom sure
-    assert Asked("Eyeglasses", True, 0.1, 0.3).words == "reads as glasses now"
+    assert told(("Male", True), Pale_Skin=0.2)[2] == 1 and told(("Male", True), Pale_Skin=0.1)[2] == 0  # rare, so seldom sure
+    assert Asked("Eyeglasses", True, 0.1, 0.6).words == "reads as glasses now"
     cars = domains_of(engine, "cars")
     assert label_vector(cars, None, (("red", True),)).tolist() == [0, 1, 0] and len(all_targets(cars, None)) == 3
 
@@ -175,7 +176,7 @@ def test_cells_come_row_by_row_and_the_result_last(engine):
     assert isinstance(steps[0], Progress) and [(cell.row, cell.column) for cell in cells] == [divmod(n, 4) for n in range(12)]
     assert result.cells == tuple(cells) and result.targets == (SMILE, BLOND, MAN) and result.styles.shape == (4, 8)
     np.testing.assert_array_equal(cells[5].style, random_style(3, 1))
-    assert {rows for name, rows in engine.runs if name.startswith("sdit")} == {8, 4}  # batches, not single pictures
+    assert {rows for name, rows in engine.runs if name.startswith("sdit")} == {1, 8, 4}  # the photo as it is, and batches
     fewer = made(engine, request(targets=(BLOND,), styles=(), count=2, seed=3)).cells[1]
     np.testing.assert_array_equal(fewer.image, cells[5].image)  # neither rows nor columns move a cell
     assert len({cell.image.tobytes() for cell in cells}) == 12
@@ -187,7 +188,25 @@ def test_it_can_be_stopped_between_cells(engine):
     while not isinstance(next(steps), Cell):
         pass
     steps.close()
-    assert sum(rows for name, rows in engine.runs if name.startswith("sdit")) == 8
+    assert sum(rows for name, rows in engine.runs if name.startswith("sdit")) == 1 + 8
+
+
+def test_what_a_face_shows_already_is_not_drawn_once_more(engine):
+    """Grey is a little below the middle, so that the judge sees a man, whom the network would take green for."""
+    result = made(engine, request(styles=((0.0,) * 8,)))
+    assert counts("Male", result.found.shows["Male"])
+    change = result.cells[0].change.mean((0, 1))
+    assert change[0] > 40 and abs(change[1:]).max() < 1
+    car = made(engine, whole())
+    np.testing.assert_array_equal(car.found.unchanged, to_float(car.found.crop.image))
+
+
+def test_what_a_face_has_begins_where_the_studio_counts_it(engine):
+    """Pale skin at a lower probability than smiles."""
+    found = made(engine, request()).found
+    seen = replace(found.seen, attributes={"Smiling": 0.4, "Male": 0.6, "Pale_Skin": 0.4})
+    assert replace(found, seen=seen).has == {"Male", "Pale_Skin"}
+    assert made(engine, whole("art")).found.has == frozenset()
 
 
 def test_nothing_named_is_everything_turned_round(engine):

@@ -172,10 +172,10 @@ def test_stop_keeps_what_is_there(dreams, backstage):
     steps = dreams.make(desk, *given(count=12))
     while not desk.tables.get("dream", Room()).here or desk.tables["dream"].here.sheet["done"] < 2:
         next(steps)
-    dreams._stop(desk)
+    desk.tables["dream"].stopped = True
     stage = last(steps)[1]
     assert stage["message"].startswith("Stopped after 2 of 12") and backstage.gallery(desk).count() == 2
-    dreams._stop(desk)
+    desk.tables["dream"].stopped = True
     assert not made(dreams, desk, count=1)["busy"]  # an old Stop does not stop the next
 
 
@@ -184,7 +184,7 @@ def test_stopped_stages_leave_the_dream_on_the_canvas(dreams):
     made(dreams, desk, animal="lion", count=1)
     steps = dreams._stages(desk)
     next(steps)
-    dreams._stop(desk)
+    desk.tables["dream"].stopped = True
     stage = last(steps)[1]
     assert [len(desk.tables["dream"].trail), stage["animals"][0]["name"]] == [1, "0"] and stage["stages"]
 

@@ -147,6 +147,22 @@ def test_who_sets_a_number_and_presses_make_at_once_gets_what_is_made(tab, backs
     assert len(room_of(desk).value["cells"]) == 3 and not room_of(desk).value["busy"]
 
 
+def test_make_is_pressed_while_a_large_photo_is_read_for_the_number(tab, backstage, monkeypatch):
+    desk, making = opened(tab), []
+    request = tab._request
+
+    def slowly(desk, *given):
+        monkeypatch.setattr(tab, "_request", request)
+        making.append(tab._make(desk, said(), *WIDGETS))
+        next(making[0])
+        return request(desk, *given)
+
+    monkeypatch.setattr(tab, "_request", slowly)
+    last(tab._find(desk, said(), *WIDGETS))
+    last(making[0])
+    assert backstage.gallery(desk).count() == 2
+
+
 def test_nobody_in_the_photo_and_no_photo_are_said_above_the_buttons(tab, tmp_path):
     path = tmp_path / "empty.png"
     path.write_bytes(to_png(np.full((64, 64, 3), 200, np.uint8)))

@@ -123,7 +123,7 @@ def test_stop_ends_the_search_and_keeps_what_was_there(tab, photo):
     steps = tab._make(desk, *GIVEN[:-1], 300)
     while "Finding astronaut" not in walk_of(desk).value["message"]:
         next(steps)
-    tab._stop(desk)
+    walk_of(desk).stopped = True
     _, stage, *_ = last(steps)
     assert not stage["busy"] and stage["message"].startswith("Stopped") and len(walk_of(desk).slots) == 2
     assert tab._backstage.engine().status().jobs == 0
@@ -197,7 +197,7 @@ def test_a_point_is_answered_while_somebody_else_is_searched(tab, photo):
     for across in (0.1, 0.2, 0.3):
         assert looked(tab, second, point={"across": across, "down": 0.5}, row=0).shape == (64, 64, 3)
     assert searching.is_alive() and "Finding astronaut" in walk_of(first).value["message"]
-    tab._stop(first)
+    walk_of(first).stopped = True
     searching.join(60)
     assert not searching.is_alive()
 

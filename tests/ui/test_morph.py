@@ -18,7 +18,7 @@ from studio.core.recipe import Recipe
 from studio.core.workspace import Workspaces
 from studio.ui.delivery import Parcel
 from studio.ui.session import Backstage, Desk
-from studio.ui.tabs import attributes_canvas, inpaint, morph_canvas
+from studio.ui.tabs import attributes_canvas, morph_canvas
 from studio.ui.tabs.classes import NO_CLASSES
 from studio.ui.tabs.inpaint_canvas import read_mask
 from studio.ui.tabs.morph import PARTS
@@ -209,7 +209,7 @@ def test_stop_keeps_the_best_so_far(tab, backstage):
     steps = tab._holes.make(desk, sent(desk), "faces", 10, 2, 3, [])
     while not (desk.tables["holes"].last and desk.tables["holes"].value["candidates"][0]["past"]):
         next(steps)
-    inpaint._stop(desk)
+    desk.tables["holes"].stopped = True
     _, value, *_ = last(steps)
     assert "Stopped after iteration" in value["message"] and backstage.gallery(desk).count() == 1
     assert [bool(one["id"]) for one in value["candidates"]].count(True) == 1 and value["sheet"]
@@ -222,7 +222,7 @@ def test_a_run_that_comes_to_nothing_leaves_what_was_there(tab):
     steps = tab._holes.make(desk, sent(desk), "faces", 2, 4, 5, [])
     next(steps)
     assert len(room.value["candidates"]) == 4 and room.result is None
-    inpaint._stop(desk)
+    desk.tables["holes"].stopped = True
     _, value, *_ = last(steps)
     assert "before the first" in value["message"] and value["candidates"] == before and value["sheet"]
     assert tab._holes._export(desk, event(what="picture", index=1))[1]["file"]

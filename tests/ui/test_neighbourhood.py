@@ -186,7 +186,7 @@ def test_stop_keeps_what_is_there(around):
     steps = around.make(desk, *GIVEN)
     while not (desk.tables.get("around") and desk.tables["around"].trail):
         next(steps)
-    neighbourhood._stop(desk)
+    desk.tables["around"].stopped = True
     _, stage, *_ = last(steps)
     assert not stage["busy"] and stage["message"].startswith("Stopped") and stage["here"]
     _, _, _, said = around._keep(desk, event(kind="here", index=0))

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.core.checkpoints import CheckpointError
-from studio.core.gallery import GalleryError
 from studio.core.images import to_png
-from studio.core.recipe import Recipe, without_recipe
+from studio.core.recipe import Recipe
 from studio.ui.delivery import missing_networks
-from studio.ui.parts import action_row, buttons, drawn, event_value, note, problem_text, progress
+from studio.ui.parts import QUIET, action_row, buttons, drawn, event_value, guarded, note, progress, stopping
 from studio.ui.session import Backstage, Desk, Slot, Table
-from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, then
-from studio.ui.strip import QUIET, download, parcel, strip_value
+from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, keep_photo, then
+from studio.ui.strip import download, parcel, strip_value
 from studio.ui.tabs.attributes_canvas import (
     LESSON,
     NO_FACES,
@@ -33,7 +32,7 @@ from studio.ui.tabs.attributes_canvas import (
     to_condition,
     to_sliders,
 )
-from studio.ui.tabs.morph_canvas import MAX_CARE, has_domain, inline_photo, keep_photo, photo_table
+from studio.ui.tabs.morph_canvas import MAX_CARE, has_domain, inline_photo, photo_table
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -86,7 +85,7 @@ class Attributes:
             event.then(**self._find_now)
         tuned = "(desk, sent, ...given) => [desk, imaginarium.tuned(), ...given]"
         make.click(self.make, [desk, sent, care], self.making, js=tuned, trigger_mode="always_last", **running)
-        stop.click(_stop, [desk], [desk, stop], **QUIET)
+        stop.click(stopping(_room), [desk], [desk, stop], **QUIET)
         stage.look(self._look, [desk], [answer], trigger_mode="multiple", **QUIET)
         stage.export(self._export, [desk], [desk, shell.courier], **running)
 
@@ -199,22 +198,17 @@ class Attributes:
         if waits or not has_domain(self._backstage, "faces") or room.key == _key(slot, int(care)):
             yield desk, room.value, *self.nothing()[2:]
             return
-        yield from self._guarded(desk, lambda engine: self._fill(desk, engine, {}, int(care)))
+        yield from guarded(desk, room, lambda: self._fill(desk, self._engine(), {}, int(care)))
 
     def make(self, desk: Desk, sent: str, care: float) -> Iterator[tuple[Any, ...]]:
         """The whole photo as the sliders say; it is kept."""
-        yield from self._guarded(desk, lambda engine: self._fill(desk, engine, _sent_values(sent), int(care)))
+        yield from guarded(desk, _room(desk), lambda: self._fill(desk, self._engine(), _sent_values(sent), int(care)))
 
-    def _guarded(self, desk: Desk, begin: Callable[[Engine], Iterator[tuple[Any, ...]]]) -> Iterator[tuple[Any, ...]]:
-        """Runs what ``begin`` gives; an error is a sentence above the buttons, and what is on the canvas stays there."""
-        room = _room(desk)
-        try:
-            if not has_domain(self._backstage, "faces"):
-                raise ValueError(NO_FACES)
-            yield from begin(self._backstage.engine())
-        except (ValueError, GalleryError, CheckpointError, RuntimeError) as error:
-            room.settle("Not finished.")
-            yield desk, room.value, gr.skip(), problem_text(str(error)), *buttons(busy=False)
+    def _engine(self) -> Engine:
+        """The engine. Raises ``ValueError`` if it has no networks for faces."""
+        if not has_domain(self._backstage, "faces"):
+            raise ValueError(NO_FACES)
+        return self._backstage.engine()
 
     def _request(self, desk: Desk, engine: Engine, values: Mapping[str, float], care: int) -> AttributesRequest:
         """What the widgets ask for. Raises ``ValueError``."""
@@ -304,7 +298,7 @@ class Attributes:
             data, name = to_png(result.image, result.recipe), f"{moved_name(table.slots[0], result)}.png"
         except (ValueError, CheckpointError, RuntimeError) as error:
             return desk, parcel(desk, note=note(str(error), True))
-        return desk, download(desk, without_recipe(data) if event_value(event, "bare") is True else data, name)
+        return desk, download(desk, event, data, name)
 
 
 def _room(desk: Desk) -> Tuning:
@@ -350,8 +344,3 @@ def _asked(recipe: Recipe) -> tuple[dict[str, float], int]:
     if not isinstance(condition, dict) or type(steps) is not int:
         raise ValueError("This recipe's settings are damaged: it is not restored.")
     return _checked(condition), steps
-
-
-def _stop(desk: Desk) -> tuple[Desk, Any]:
-    _room(desk).stopped = True
-    return desk, gr.Button(interactive=False)

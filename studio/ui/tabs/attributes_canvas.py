@@ -12,10 +12,10 @@ import numpy as np
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
 from studio.ui.parts import pretty, served
-from studio.ui.session import Slot
+from studio.ui.session import EMPTY_RUN, Run, Slot
 from studio.ui.source import source_crop
 from studio.ui.tabs.manifold_canvas import likeness
-from studio.ui.tabs.morph_canvas import EMPTY, Run, shown, told
+from studio.ui.tabs.morph_canvas import shown, told
 
 if TYPE_CHECKING:
     from studio.pipelines.conditioned import Found, Slider
@@ -44,7 +44,7 @@ class Tuning(Run):
 
     @staticmethod
     def _empty() -> dict[str, Any]:
-        return {**EMPTY, "before": None, "after": None, "network": None, "answer": None, "whole": None, "sliders": [],
+        return {**EMPTY_RUN, "before": None, "after": None, "network": None, "answer": None, "whole": None, "sliders": [],
                 "values": {}, "found": "", "set": 0, "words": None, "recipe": None, "lesson": LESSON}  # fmt: skip
 
     def forget(self, photo: str) -> None:

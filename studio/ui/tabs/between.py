@@ -11,24 +11,23 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
-from studio.core.checkpoints import CheckpointError
 from studio.core.gallery import GalleryError
 from studio.core.images import to_png
-from studio.core.recipe import Recipe, without_recipe
+from studio.core.recipe import Recipe
 from studio.ui.delivery import missing_networks
-from studio.ui.parts import action_row, buttons, drawn, event_value, note, problem_text, progress
+from studio.ui.parts import QUIET, action_row, buttons, drawn, event_value, guarded, note, progress, stopping
 from studio.ui.session import Backstage, Desk
-from studio.ui.source import PhotoSource, Sample, face_choices, then
-from studio.ui.strip import QUIET, download, parcel, strip_value
+from studio.ui.source import PhotoSource, Sample, face_choices, keep_photo, then
+from studio.ui.strip import download, parcel, strip_value
 from studio.ui.tabs.between_canvas import INVITATION, Way, show_end, show_film, show_preview, show_result, start, title_of
-from studio.ui.tabs.manifold_canvas import follow_film, settle
+from studio.ui.tabs.manifold_canvas import follow_film
 from studio.ui.tabs.morph_canvas import (
     MAX_CARE,
     NO_NETWORKS,
     domain_radio,
     domains,
+    engine_with_domains,
     has_faces,
-    keep_photo,
     subject_of,
     take_middle,
     told,
@@ -98,7 +97,7 @@ class Between:
         domain.input(self._turn, [desk, domain], [desk, source], **QUIET)
         asked = [make.click, frames.release]
         gr.on(asked, self.make, [desk, *self.controls.all()], self.making, trigger_mode="always_last", **running)
-        stop.click(_stop, [desk], [desk, stop], **QUIET)
+        stop.click(stopping(_way), [desk], [desk, stop], **QUIET)
         stage.export(self._export, [desk], [desk, shell.courier], **running)
         stage.keep(self._keep_picture, [desk], [desk, shell.strip, shell.courier], **QUIET)
 
@@ -178,14 +177,12 @@ class Between:
     def make(self, desk: Desk, *given: Any) -> Iterator[tuple[Any, ...]]:
         """Finds both photos, goes from one to the other and fills in between; the strip is kept."""
         way = _way(desk)
-        try:
-            if not domains(self._backstage):
-                raise ValueError(NO_NETWORKS)
-            engine = self._backstage.engine()
-            yield from self._fill(desk, engine, self._request(way, engine, *given))
-        except (ValueError, GalleryError, CheckpointError, RuntimeError) as error:
-            settle(way, "Not finished.")
-            yield desk, way.value, gr.skip(), problem_text(str(error)), *buttons(busy=False)
+
+        def begin() -> Iterator[tuple[Any, ...]]:
+            engine = engine_with_domains(self._backstage)
+            return self._fill(desk, engine, self._request(way, engine, *given))
+
+        yield from guarded(desk, way, begin)
 
     @staticmethod
     def _request(way: Way, engine: Engine, domain: str | None, frames: float, care: float) -> MorphRequest:
@@ -212,7 +209,7 @@ class Between:
                 yield desk, way.value, strip, "", gr.skip(), gr.skip()
         if way.run == run:
             ready = way.result is not None and not way.stopped
-            settle(way, f"{title_of(way)}. Drag the slider, or play it." if ready else "Stopped; what was made is kept.")
+            way.settle(f"{title_of(way)}. Drag the slider, or play it." if ready else "Stopped; what was made is kept.")
             yield desk, way.value, gr.skip(), "", *buttons(busy=False)
 
     def _go(self, desk: Desk, engine: Engine, request: MorphRequest) -> Iterator[Any]:
@@ -289,8 +286,7 @@ class Between:
             data, name = self._file(_way(desk), str(event_value(event, "what")), event)
         except LookupError:
             return desk, parcel(desk, note=note(GONE, True))
-        bare = event_value(event, "bare") is True and name.endswith(".png")
-        return desk, download(desk, without_recipe(data) if bare else data, name)
+        return desk, download(desk, event, data, name)
 
     def _file(self, way: Way, what: str, event: gr.EventData) -> tuple[bytes, str]:
         from studio.core.video import FORMATS
@@ -313,8 +309,3 @@ def _way(desk: Desk) -> Way:
 def _bounded(value: Any, low: int, high: int) -> Any:
     """A number for a slider; anything else leaves it as it is."""
     return min(max(value, low), high) if type(value) is int else gr.skip()
-
-
-def _stop(desk: Desk) -> tuple[Desk, Any]:
-    _way(desk).stopped = True
-    return desk, gr.Button(interactive=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
 from studio.ui.parts import capital, pretty, preview, served
-from studio.ui.session import Slot, Table
+from studio.ui.session import Run, Slot, Table
 from studio.ui.source import source_crop
 from studio.ui.tabs.manifold_canvas import EMPTY, SPRITES, likeness, sprites
 from studio.ui.tabs.morph_canvas import has_faces
@@ -25,7 +25,7 @@ INVITATION = "Two photos are needed: choose samples or drop your own, then press
 
 
 @dataclass
-class Way(Table):
+class Way(Table, Run):
     """One visitor's two photos and the way between them; ``films`` are files that were asked for, ``sheet_id`` what is kept.
 
     ``domain`` is what the photos are of, ``photos`` are those of the others; ``samples`` the ids of those the page came with.
@@ -39,25 +39,21 @@ class Way(Table):
     sheet_id: str = ""
     place: int | None = None
     samples: list[str] = field(default_factory=list)
-    run: int = 0
-    stopped: bool = False
-    value: dict[str, Any] = field(default_factory=lambda: {**EMPTY, "message": INVITATION})
+
+    def __post_init__(self) -> None:
+        self.value = {**EMPTY, "message": INVITATION}
 
     def begin(self) -> int:
-        """A new run; whatever still runs ends when it sees that it is not the latest."""
-        self.run, self.stopped, self.expected = self.run + 1, False, ()
+        """A new way; of the one before nothing is left, and no photos are waited for."""
+        run, self.expected = super().begin(), ()
         self.result, self.film, self.films, self.sheet_id = None, None, {}, ""
-        return self.run
+        return run
 
     def turn(self, domain: str) -> None:
         """Looks at another domain; each keeps its photos."""
         before, self.domain = self.domain, domain
         if before != domain:
             self.photos[before], self.slots = self.slots, self.photos.get(domain, [])
-
-    def goes_on(self, run: int) -> bool:
-        """Whether a run is the latest and was not stopped."""
-        return self.run == run and not self.stopped
 
 
 def title_of(way: Way) -> str:

@@ -15,7 +15,7 @@ import gradio as gr
 import numpy as np
 
 from studio.core.checkpoints import CheckpointError
-from studio.core.gallery import Gallery, GalleryError
+from studio.core.gallery import GalleryError
 from studio.core.images import Photo, to_png
 from studio.core.recipe import Recipe
 from studio.ui.delivery import Offer, Parcel, missing_networks
@@ -23,7 +23,6 @@ from studio.ui.parts import (
     ASSETS,
     EMPTY_SHEET,
     action_row,
-    ask_to_stop,
     buttons,
     capital,
     drawn,
@@ -33,9 +32,10 @@ from studio.ui.parts import (
     problem_text,
     progress,
     served,
+    stopping,
 )
 from studio.ui.session import Backstage, Desk, Slot, Table
-from studio.ui.source import PhotoSource, Sample, face_choices, head_of, sent_slot, source_crop, then
+from studio.ui.source import PhotoSource, PhotoTab, Sample, face_choices, head_of, sent_slot, source_crop, then
 from studio.ui.strip import strip_value, take_away
 from studio.ui.tabs import dream
 from studio.ui.tabs.dream_canvas import describe
@@ -69,7 +69,7 @@ class Controls:
         return [self.animals, self.strength, self.paste]
 
 
-class CharacterTab:
+class CharacterTab(PhotoTab):
     """A photo of a person becomes animals, or a face that never was does."""
 
     id = "character"
@@ -143,7 +143,7 @@ class CharacterTab:
         )  # fmt: skip
         quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
         made.then(self.offer.show, [shell.desk], self.offer.outputs, **quiet)  # making pulls what it lacks by itself
-        stop.click(ask_to_stop, [shell.desk], [shell.desk, stop], **quiet)
+        stop.click(stopping(lambda desk: desk), [shell.desk], [shell.desk, stop], **quiet)
         stage.export(self._export, [shell.desk], [shell.desk, shell.courier], **quiet)
 
     # -- the first visit ------------------------------------------------------------------------------------------------
@@ -278,10 +278,6 @@ class CharacterTab:
         strength = recipe.parameters.get("strength")
         paste = [["Where", "in its photo"]] if recipe.parameters.get("paste") is True else []
         return [["How far", f"{strength:.2f}" if isinstance(strength, int | float) else "1.00"], *paste]
-
-    def find_photo(self, gallery: Gallery, sha256: str) -> Photo | None:
-        """A photo that is kept here or came with the studio."""
-        return self._photos.find_photo(gallery, sha256)
 
     @staticmethod
     def before(recipe: Recipe, photo: Photo) -> np.ndarray:

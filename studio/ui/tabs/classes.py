@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
@@ -10,27 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from studio.core.checkpoints import CheckpointError
-from studio.core.gallery import GalleryError
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
 from studio.ui.delivery import missing_networks
 from studio.ui.parts import (
     EMPTY_SHEET,
+    QUIET,
     action_row,
     buttons,
     capital,
     drawn,
+    guarded,
     listed,
     note_text,
     pretty,
     problem_text,
     progress,
+    seed_row,
     served,
+    stopping,
 )
-from studio.ui.session import Backstage, Desk
-from studio.ui.strip import QUIET, strip_value, take_away
-from studio.ui.tabs.morph_canvas import NO_NETWORKS, SEEDS, Run, domain_radio, domains, told
+from studio.ui.session import Backstage, Desk, Run
+from studio.ui.strip import strip_value, take_away
+from studio.ui.tabs.morph_canvas import NO_NETWORKS, domain_radio, domains, told
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -92,7 +93,7 @@ class Classes:
     def build(self, shell: Shell) -> None:
         """Lays it out inside the tab's pane and connects it."""
         with gr.Column(elem_classes=["side", "in-classes"]):
-            controls, dice = self._build_controls()
+            controls = self._build_controls()
             problem, make, stop = action_row("classes")
         with gr.Column(elem_classes=["canvas", "in-classes"]):
             stage = drawn("stage", "class-stage", "export")
@@ -102,25 +103,19 @@ class Classes:
         desk, running = shell.desk, {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
         given = [desk, *controls.all()]
         gr.on([make.click, controls.seed.submit], self.make, given, self.making, **running)
-        dice.click(lambda: secrets.randbelow(SEEDS), None, controls.seed, **QUIET)
         controls.domain.input(self._kinds, [controls.domain], [controls.label, controls.other, controls.third], **QUIET)
-        stop.click(_stop, [desk], [desk, stop], **QUIET)
+        stop.click(stopping(_room), [desk], [desk, stop], **QUIET)
         stage.export(self._export, [desk], [desk, shell.courier], **QUIET)
 
-    def _build_controls(self) -> tuple[Controls, gr.Button]:
+    def _build_controls(self) -> Controls:
         domain = gr.Radio([], label="What", elem_id="class-domain", elem_classes=["chips", "titled"])
         label = gr.Dropdown([], label="Which", elem_id="class-label", elem_classes=["titled", "choice"])
         count = gr.Slider(1, MOST, COUNT, step=1, label="How many", elem_id="class-count", elem_classes="dial", buttons=["reset"])
-        with gr.Row(elem_classes="seed-row"):
-            seed = gr.Number(
-                0, label="Seed", info="the same seed, the same pictures", precision=0, minimum=0, min_width=0,
-                elem_id="class-seed", elem_classes="titled",
-            )  # fmt: skip
-            dice = gr.Button("⚄", elem_classes="dice", elem_id="class-dice", min_width=0)
+        seed, _ = seed_row("class", "the same seed, the same pictures")
         with gr.Accordion("Mix two or three", open=False, elem_classes="more"):
             other, share = _mixed_in("class-other", "class-share", "Mixed with", 0.5, "0 is the first alone, 1 the second")
             third, third_share = _mixed_in("class-third", "class-third-share", "And with", 0.33, "0 is the first two alone")
-        return Controls(domain, label, count, seed, other, share, third, third_share), dice
+        return Controls(domain, label, count, seed, other, share, third, third_share)
 
     def open(self, desk: Desk) -> tuple[Any, ...]:
         """What a visitor finds, one value per output."""
@@ -194,15 +189,13 @@ class Classes:
 
     def make(self, desk: Desk, *given: Any) -> Iterator[tuple[Any, ...]]:
         """New pictures, one after the other; each is kept."""
-        room = _room(desk)
-        try:
-            if not self._domains():
-                raise ValueError(NO_CLASSES)
-            engine = self._backstage.engine()
-            yield from self._fill(desk, engine, _request(*given))
-        except (ValueError, GalleryError, CheckpointError, RuntimeError) as error:
-            room.settle("Not finished.")
-            yield desk, room.value, gr.skip(), problem_text(str(error)), *buttons(busy=False)
+        yield from guarded(desk, _room(desk), lambda: self._fill(desk, self._engine(), _request(*given)))
+
+    def _engine(self) -> Engine:
+        """The engine. Raises ``ValueError`` if it has no networks that draw by a name."""
+        if not self._domains():
+            raise ValueError(NO_CLASSES)
+        return self._backstage.engine()
 
     def _fill(self, desk: Desk, engine: Engine, request: ClassRequest | MixRequest) -> Iterator[tuple[Any, ...]]:
         from studio.pipelines.conditioned import networks_of
@@ -338,8 +331,3 @@ def describe(recipe: Recipe) -> list[list[str]]:
     shares = f" ({', '.join(str(part) for part in weights)})" if isinstance(weights, list) and len(names) > 1 else ""
     rows = [["Of", listed(name.replace("_", " ") for name in names) + shares]] if names else []
     return [*rows, *([["Seed", str(recipe.seed)]] if recipe.seed is not None else [])]
-
-
-def _stop(desk: Desk) -> tuple[Desk, Any]:
-    _room(desk).stopped = True
-    return desk, gr.Button(interactive=False)

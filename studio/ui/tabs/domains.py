@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-import numpy as np
 
-from studio.core.gallery import Gallery
-from studio.core.images import Photo
 from studio.core.recipe import Recipe
 from studio.core.registry import Registry
 from studio.ui.delivery import Offer, Parcel, missing_networks
-from studio.ui.parts import action_row, capital, drawn, note
+from studio.ui.parts import QUIET, action_row, capital, drawn, note, seed_row, stopping
 from studio.ui.samples import Samples
 from studio.ui.session import Backstage, Desk, Slot, Table
-from studio.ui.shelf import LONGEST_FILE, LONGEST_NAME, base_name
-from studio.ui.source import PhotoSource, face_choices, sent_slot, then
-from studio.ui.strip import QUIET
+from studio.ui.shelf import LONGEST_NAME, base_name
+from studio.ui.source import PhotoSource, PhotoTab, face_choices, sent_slot, then
 from studio.ui.tabs import domains_canvas
 from studio.ui.tabs.domains_answers import Answers
 from studio.ui.tabs.domains_canvas import (
     AGAIN,
     FACES,
-    LESSONS,
     Settings,
     Translating,
     key_of,
@@ -43,7 +36,6 @@ from studio.ui.tabs.domains_canvas import (
 )
 from studio.ui.tabs.domains_making import Making, row_key, settings_of
 from studio.ui.tabs.domains_shelf import Shelf, file_of
-from studio.ui.tabs.morph_canvas import SEEDS
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -54,10 +46,10 @@ if TYPE_CHECKING:
 # The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
 
 STYLES, MOST_STYLES, MOST_PHOTOS = 4, 12, 4
-FIRST = ("Smiling", "Blond_Hair", "Eyeglasses", "Bangs")  # what the first visitor sees done to a sample
+FIRST = ("Male", "Pale_Skin", "Blond_Hair", "Eyeglasses")  # what the first visitor sees done to a sample
 
 
-class DomainsTab:
+class DomainsTab(PhotoTab):
     """Takes faces, pictures and cars to other domains."""
 
     id = "domains"
@@ -104,12 +96,7 @@ class DomainsTab:
                     1, MOST_STYLES, STYLES, step=1, label="Styles", info="different ones (z), drawn by the seed",
                     elem_id="domains-count", elem_classes="dial", buttons=["reset"],
                 )  # fmt: skip
-                with gr.Row(elem_classes="seed-row"):
-                    seed = gr.Number(
-                        0, label="Seed", info="the same seed, the same styles", precision=0, minimum=0, min_width=0,
-                        elem_id="domains-seed", elem_classes="titled",
-                    )  # fmt: skip
-                    dice = gr.Button("⚄", elem_classes="dice", elem_id="domains-dice", min_width=0)
+                seed, rolled = seed_row("domains", "the same seed, the same styles")
             problem, make, stop = action_row("domains")
         with gr.Column(elem_classes="canvas"):
             events = "find", "look", "rest", "keep", "like", "rename", "bring", "export"
@@ -117,14 +104,14 @@ class DomainsTab:
             answers = [drawn("brings", f"domains-{name}") for name in ("look", "rest", "liked")]
         self.outputs = [source, stage, what, count, seed, answers[-1], problem]
         self._making_outputs = [shell.desk, stage, shell.strip, answers[-1], problem, make, stop]
-        self._connect(shell, stage, answers, (what, count, seed), (make, stop, dice))
+        self._connect(shell, stage, answers, (what, count, seed), (make, stop, rolled))
         self._connect_source(shell.desk, source, upload)
 
     def _connect(
-        self, shell: Shell, stage: gr.HTML, answers: Sequence[gr.HTML], widgets: Sequence[Any], pressed: Sequence[gr.Button]
+        self, shell: Shell, stage: gr.HTML, answers: Sequence[gr.HTML], widgets: Sequence[Any], pressed: Sequence[Any]
     ) -> None:
         desk, (answer, rested, liked) = shell.desk, answers
-        (what, count, seed), (make, stop, dice) = widgets, pressed
+        (what, count, seed), (make, stop, rolled) = widgets, pressed
         sent, numbers = gr.Textbox(visible=False), [count, seed]
         asked = {"inputs": [desk, sent, *numbers], "outputs": self._making_outputs, "js": _WITH_SETTINGS, **_RUNNING}
         self._find_now = {"fn": self._making.find, **asked}
@@ -134,17 +121,10 @@ class DomainsTab:
         stage.rest(self._answers.rest, [desk], [rested], trigger_mode="multiple", **QUIET)
         stage.keep(self._making.keep, [desk], [*self._making_outputs, shell.courier], trigger_mode="multiple", **_RUNNING)
         stage.export(self._answers.export, [desk, *numbers], [desk, stage, shell.courier], **_RUNNING)
-        gallery = [desk, shell.strip, liked, shell.courier]
-        acts = (stage.like, self._shelf.dislike), (stage.rename, self._shelf.rename), (stage.bring, self._shelf.bring)
-        for event, handler in acts:
-            event(handler, [desk], gallery, **QUIET)
-        # With "always_last", which is usual, two tabs that follow the strip ask in turns for ever.
-        shell.strip.change(self._shelf.follow, [desk], [desk, liked], trigger_mode="multiple", **QUIET)
-        stop.click(_stop, [desk], [desk, stop], **QUIET)
+        self._shelf.connect(shell, stage, liked)
+        stop.click(stopping(room_of), [desk], [desk, stop], **QUIET)
         what.input(self._turn, [desk, what], [desk, *self.outputs], **QUIET).then(**self._find_now)
-        dice.click(lambda: secrets.randbelow(SEEDS), None, seed, **QUIET).then(self._anew, [desk], [desk], **QUIET).then(
-            **self._find_now
-        )
+        rolled.then(self._anew, [desk], [desk], **QUIET).then(**self._find_now)
         for event in (count.release, seed.submit):
             event(self._anew, [desk], [desk], **QUIET).then(**self._find_now)
 
@@ -181,7 +161,7 @@ class DomainsTab:
         there = list(self._here())
         if there and not room.what:  # networks may take a while to wake: until then the canvas teaches
             room.what = there[0]
-            room.value["lesson"] = LESSONS[room.what]
+            room.forget()
         yield self._values(desk, problem="", what=self._choice(room.what))
         try:
             engine = self._backstage.engine()
@@ -205,6 +185,7 @@ class DomainsTab:
         table.slots = [slot]
         settings = settings_of(result.request, room.labels)
         room.set_to(settings)
+        room.example = slot.id, settings
         room.begin()
         room.found[slot.id] = key_of(desk, slot), result.found
         show_photo(room, slot, result.found, first=True)
@@ -267,6 +248,8 @@ class DomainsTab:
         room = room_of(desk)
         take_whole(desk)
         here = {slot.id for slot in table_of(desk).slots}
+        if here and room.what == FACES:
+            room.leave_example(here)
         if not here & {photo for photo, _ in room.rows.values()}:
             room.forget()
 
@@ -278,16 +261,15 @@ class DomainsTab:
 
     def _add_photos(self, desk: Desk, paths: list[str] | None) -> Iterator[tuple[Any, ...]]:
         """Adds what arrived; a picture made on this tab restores its settings instead, a style's file goes on the shelf."""
-        files = [path for path in paths or [] if path.lower().endswith(".json")]
-        words = [self._shelf.open_text(desk, Path(path).read_bytes()[:LONGEST_FILE].decode(errors="replace")) for path in files]
-        restored, refused = self._photos.open_files(desk, [path for path in paths or [] if path not in files])
+        others, said = self._shelf.open_files(desk, paths)
+        restored, refused = self._photos.open_files(desk, others)
         if restored is not None:
             for values in self.restore(desk, restored):
                 yield desk, *values
             return
         table, room = table_of(desk), room_of(desk)
         take_whole(desk)
-        said = note(refused, True) if refused else words[-1] if words else note()
+        said = note(refused, True) if refused else said
         if table.expected and not refused:
             said = self._photos.expected_words(desk, Recipe(tab=self.id, verb="domains", inputs=table.expected))
             if room.waits and not table.expected:
@@ -334,7 +316,7 @@ class DomainsTab:
         except ValueError as error:
             yield self._values(desk, note(str(error), True))
             return
-        desk.wanted = recipe
+        desk.wanted, room.example = recipe, None
         take_whole(desk)
         trouble = missing_networks(self._backstage, recipe)
         said = note(f"The settings are restored. {then(missing)} {trouble}".strip(), bool(trouble))
@@ -355,15 +337,6 @@ class DomainsTab:
         """The recipe's settings for people."""
         return domains_canvas.describe(recipe)
 
-    def find_photo(self, gallery: Gallery, sha256: str) -> Photo | None:
-        """A photo that is kept here or came with the studio."""
-        return self._photos.find_photo(gallery, sha256)
-
-    @staticmethod
-    def before(recipe: Recipe, photo: Photo) -> np.ndarray:
-        """The photo as a result is compared with it, uint8 (H, W, 3)."""
-        return photo.rgb
-
 
 _RUNNING: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _WITH_SETTINGS = "(desk, sent, ...given) => [desk, imaginarium.translated(), ...given]"
@@ -371,8 +344,3 @@ _WITH_SETTINGS = "(desk, sent, ...given) => [desk, imaginarium.translated(), ...
 
 def _cards(registry: Registry) -> list[Any]:
     return registry.list_models("sdit-*", "translate")
-
-
-def _stop(desk: Desk) -> tuple[Desk, Any]:
-    room_of(desk).stopped = True
-    return desk, gr.Button(interactive=False)

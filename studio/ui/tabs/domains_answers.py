@@ -11,11 +11,11 @@ import gradio as gr
 
 from studio.core.checkpoints import CheckpointError
 from studio.core.images import to_png
-from studio.core.recipe import RecipeError, without_recipe
+from studio.core.recipe import RecipeError
 from studio.ui.parts import event_value, note, progress
 from studio.ui.session import Backstage, Desk
 from studio.ui.shelf import GONE, LONGEST_NAME
-from studio.ui.strip import download, parcel
+from studio.ui.strip import download, item_file, parcel
 from studio.ui.tabs.domains_canvas import LONGEST_SENT, room_of, sentences, table_of
 from studio.ui.tabs.domains_making import Making, cell_of, request_of
 from studio.ui.tabs.domains_shelf import file_of
@@ -90,16 +90,16 @@ class Answers:
             yield desk, room.value, parcel(desk, note=note(str(error), True))
             return
         if data:
-            bare = event_value(event, "bare") is True and name.endswith(".png")
-            yield desk, gr.skip(), download(desk, without_recipe(data) if bare else data, name)
+            yield desk, gr.skip(), download(desk, event, data, name)
 
     def _file(self, desk: Desk, what: str, event: gr.EventData) -> tuple[bytes, str]:
         """What the event names, and its file's name. Raises ``LookupError`` or ``ValueError``."""
         from studio.pipelines.domains import full_picture
 
         room, look = room_of(desk), event_value(event, "look")
-        if what == "picture" and (held := self._held(room, event)):
-            return held
+        items = [cell["item"] for cell in room.value["cells"].values() if cell.get("item")]
+        if what == "picture" and (file := item_file(event, items)):  # the large view asks for it
+            return file
         settings = room.read(event_value(event, "settings"))
         photo, _, _ = room.place(look)
         cell, title = cell_of(desk, self._backstage.engine(), look, settings), room.title(look)
@@ -110,13 +110,6 @@ class Answers:
         slot = table_of(desk).slot(photo)
         name = f"{title} on {Path(slot.name).stem}.png" if slot else f"{title}.png"
         return to_png(full_picture(room.found[photo][1], cell, settings.strength), cell.recipe), name
-
-    @staticmethod
-    def _held(room: Any, event: gr.EventData) -> tuple[bytes, str] | None:
-        """A picture that was kept, by its id: what the large view asks for."""
-        items = [cell["item"] for cell in room.value["cells"].values() if cell.get("item")]
-        item = next((one for one in items if one["id"] == event_value(event, "id")), None)
-        return (Path(item["file"]["path"]).read_bytes(), item["file"]["orig_name"]) if item else None
 
     def _sheet(self, desk: Desk, event: gr.EventData, given: Any) -> Iterator[tuple[Any, ...]]:
         """All results of all photos as one picture, drawn as it is asked for. Raises ``ValueError``."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.core.recipe import Recipe
 from studio.ui.parts import capital, pretty, served
-from studio.ui.session import Desk, Slot, Table
+from studio.ui.session import EMPTY_RUN, Desk, Run, Slot, Table
 from studio.ui.shelf import Liked, name_of
 from studio.ui.source import PEOPLE, eyes_of
 from studio.ui.tabs.makeup_canvas import KEPT_TITLES, READINGS, figures_of
-from studio.ui.tabs.morph_canvas import EMPTY, Run, shown, told
+from studio.ui.tabs.morph_canvas import shown, told
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -100,7 +100,8 @@ class Translating(Run):
     beside what decided that; ``rows`` are photo and target by their keys, ``codes`` the styles by their columns' keys, ``liked``
     those on the shelf. ``deals`` counts how often rows or columns were others, so that no answer is taken for that to another
     question. ``given`` is a restored request, whose rows and styles are there until others are asked for; ``waits`` is a recipe
-    whose photo is not here yet, ``chosen`` the cell that is large first, ``making`` what Make was asked for last.
+    whose photo is not here yet, ``chosen`` the cell that is large first, ``making`` what Make was asked for last. ``example`` is
+    the photo of the first visit and what it was asked for, until something else is.
     """
 
     what: str = ""
@@ -113,6 +114,7 @@ class Translating(Run):
     waits: Recipe | None = None
     chosen: str = ""
     making: Any = None
+    example: tuple[str, Settings] | None = None
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -120,9 +122,9 @@ class Translating(Run):
 
     def _empty(self) -> dict[str, Any]:
         return {
-            **EMPTY, "ready": "", "question": "", "chips": [], "either": [], "locks": [], "photos": [], "rows": [], "columns": [],
-            "cells": {}, "settings": asdict(Settings()), "set": 0, "sheet": False, "study": None, "missing": "", "recipe": None,
-            "lesson": LESSONS.get(self.what, ""), "chosen": "",
+            **EMPTY_RUN, "ready": "", "question": "", "chips": [], "either": [], "locks": [], "photos": [], "rows": [],
+            "columns": [], "cells": {}, "settings": asdict(Settings()), "set": 0, "sheet": False, "study": None, "missing": "",
+            "recipe": None, "lesson": LESSONS.get(self.what, ""), "chosen": "",
         }  # fmt: skip
 
     def forget(self) -> None:
@@ -139,6 +141,19 @@ class Translating(Run):
     def read(self, sent: Any) -> Settings:
         """What the browser says of its controls."""
         return Settings.read(sent, self.labels, [lock["name"] for lock in self.value["locks"]])
+
+    def asks(self, settings: Settings) -> None:
+        """Follows what is asked for: once it is something else than the example was, it is the visitor's own choice."""
+        if self.example is not None:
+            same = settings.targets == self.example[1].targets
+            self.example = (self.example[0], settings) if same else None
+
+    def leave_example(self, photos: Iterable[str]) -> None:
+        """Other photos are here, by id: what the example was asked for is not meant for them, which are asked for all that they
+        do not show."""
+        if self.example is not None and self.example[0] not in photos:
+            self.set_to(replace(self.example[1], targets=()))
+            self.example = None
 
     def put(self, key: str, **more: Any) -> None:
         """Changes a cell; what the browser drew before stays a value of its own."""
@@ -239,13 +254,11 @@ def show_choices(room: Translating, engine: Engine, info: DomainsInfo) -> None:
 
 def show_photo(room: Translating, slot: Slot, found: Found, first: bool) -> None:
     """What is known of a photo; the chips follow what the ``first`` one shows."""
-    from studio.pipelines.parts import SURE
-
     photo = {"key": slot.id, "name": Path(slot.name).stem, "before": shown(found.picture, "photo")}
     others = [one for one in room.value["photos"] if one["key"] != slot.id]
     room.value["photos"] = [*others, photo]
     if found.shows and first:
-        room.value["chips"] = [{**chip, "has": found.shows[chip["name"]] >= SURE} for chip in room.value["chips"]]
+        room.value["chips"] = [{**chip, "has": chip["name"] in found.has} for chip in room.value["chips"]]
 
 
 def start(

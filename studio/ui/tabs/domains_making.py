@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from studio.core.checkpoints import CheckpointError
-from studio.core.gallery import GalleryError
-from studio.ui.parts import buttons, event_value, note, pretty, problem_text, progress
+from studio.ui.parts import buttons, event_value, note, pretty, progress
 from studio.ui.session import Backstage, Desk, Slot
-from studio.ui.shelf import GONE, name_of
-from studio.ui.source import face_choices
+from studio.ui.shelf import GONE, guarded, name_of
+from studio.ui.source import face_choices, keep_photo
 from studio.ui.strip import parcel, strip_value
 from studio.ui.tabs.domains_canvas import (
     FACES,
@@ -33,7 +31,6 @@ from studio.ui.tabs.domains_canvas import (
     table_of,
 )
 from studio.ui.tabs.domains_shelf import Shelf
-from studio.ui.tabs.morph_canvas import keep_photo
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -63,9 +60,12 @@ class Making:
         slots = table_of(desk).slots
         waits = not slots or any(slot.choice is None and not slot.faces for slot in slots)
         if waits or not room_of(desk).labels or self._is_made(desk, sent, given):
-            yield desk, room_of(desk).value, gr.skip(), self._shelf.draw(desk), *(gr.skip(),) * 3
+            yield self._as_it_is(desk)
             return
-        yield from self._guarded(desk, lambda engine: self._fill(desk, engine, sent, given, keeps=False))
+        yield from guarded(desk, room_of(desk), lambda: self._fill(desk, self._engine(desk), sent, given, keeps=False))
+
+    def _as_it_is(self, desk: Desk) -> tuple[Any, ...]:
+        return desk, room_of(desk).value, gr.skip(), self._shelf.draw(desk), *(gr.skip(),) * 3
 
     @staticmethod
     def _is_made(desk: Desk, sent: str, given: Sequence[Any]) -> bool:
@@ -75,19 +75,13 @@ class Making:
 
     def make(self, desk: Desk, sent: str, *given: Any) -> Iterator[tuple[Any, ...]]:
         """All results on the whole photos, one after the other; each is kept."""
-        yield from self._guarded(desk, lambda engine: self._fill(desk, engine, sent, given, keeps=True))
+        yield from guarded(desk, room_of(desk), lambda: self._fill(desk, self._engine(desk), sent, given, keeps=True))
 
-    def _guarded(self, desk: Desk, begin: Callable[[Engine], Iterator[tuple[Any, ...]]]) -> Iterator[tuple[Any, ...]]:
-        """Runs what ``begin`` gives; an error is a sentence above the buttons, and what is on the canvas stays there."""
-        room = room_of(desk)
-        try:
-            if not room.labels:
-                raise ValueError(NOTHING_HERE)
-            yield from begin(self._backstage.engine())
-        except (ValueError, GalleryError, CheckpointError, RuntimeError, LookupError) as error:
-            room.settle("Not finished.")
-            words = GONE if isinstance(error, LookupError) else str(error)
-            yield desk, room.value, gr.skip(), gr.skip(), problem_text(words), *buttons(busy=False)
+    def _engine(self, desk: Desk) -> Engine:
+        """The engine. Raises ``ValueError`` if there is nothing that can be asked for."""
+        if not room_of(desk).labels:
+            raise ValueError(NOTHING_HERE)
+        return self._backstage.engine()
 
     # -- what is asked for ----------------------------------------------------------------------------------------------
 
@@ -147,7 +141,11 @@ class Making:
     def _fill(self, desk: Desk, engine: Engine, sent: str, given: Sequence[Any], keeps: bool) -> Iterator[tuple[Any, ...]]:
         room = room_of(desk)
         settings = room.read(sent)
+        room.asks(settings)
         columns, requests = self.requests(desk, engine, settings, *given)
+        if not keeps and self._is_made(desk, sent, given):  # Make was pressed while the photos were read
+            yield self._as_it_is(desk)
+            return
         run = room.begin()
         room.making = (sent, given) if keeps else None
         looking = "Looking at the faces" if room.what == FACES else "Looking at the pictures"
@@ -250,15 +248,9 @@ class Making:
 
     def keep(self, desk: Desk, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
         """Keeps the result that is shown, as the controls are; ``like`` puts its style on the shelf."""
-        outcome: dict[str, Any] = {}
+        yield from guarded(desk, room_of(desk), lambda: self._keep_shown(desk, self._engine(desk), event), after=1)
 
-        def begin(engine: Engine) -> Iterator[tuple[Any, ...]]:
-            return self._keep_shown(desk, engine, event, outcome)
-
-        for values in self._guarded(desk, begin):
-            yield *values, outcome.pop("note", gr.skip())
-
-    def _keep_shown(self, desk: Desk, engine: Engine, event: gr.EventData, outcome: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    def _keep_shown(self, desk: Desk, engine: Engine, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
         room, look, likes = room_of(desk), event_value(event, "look"), event_value(event, "like") is True
         settings = room.read(event_value(event, "settings"))
         photo, _, _ = room.place(look)
@@ -271,15 +263,15 @@ class Making:
         if not kept_id:
             run = room.begin()
             room.value |= {"busy": True, "done": 0, "total": 1, "message": "Making it at the photo's own size", "run": run}
-            yield desk, room.value, gr.skip(), gr.skip(), "", *buttons(busy=True)
+            yield desk, room.value, gr.skip(), gr.skip(), "", *buttons(busy=True), gr.skip()
             cell = cell_of(desk, engine, look, settings)
             kept_id = self._add(desk, slot, room.found[photo][1], cell, settings, title, key)
             room.settle("Kept.")
         if likes:
             self._backstage.gallery(desk).favourite(kept_id)
-        said = "its style is among those you like" if likes else "it is kept"
-        outcome["note"] = parcel(desk, note=note(f"{title}: {said}."))
-        yield desk, room.value, strip_value(self._backstage, desk), self._shelf.draw(desk), "", *buttons(busy=room.value["busy"])
+        said = parcel(desk, note=note(f"{title}: {'its style is among those you like' if likes else 'it is kept'}."))
+        strip, liked = strip_value(self._backstage, desk), self._shelf.draw(desk)
+        yield desk, room.value, strip, liked, "", *buttons(busy=room.value["busy"]), said
 
 
 def cell_of(desk: Desk, engine: Engine, look: Any, settings: Settings) -> Cell:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,9 +16,22 @@ from studio.core.gallery import GalleryError
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
 from studio.ui.delivery import Offer, missing_networks
-from studio.ui.parts import EMPTY_SHEET, action_row, buttons, capital, drawn, event_value, note_text, problem_text, progress
+from studio.ui.parts import (
+    EMPTY_SHEET,
+    QUIET,
+    action_row,
+    buttons,
+    capital,
+    drawn,
+    event_value,
+    note_text,
+    problem_text,
+    progress,
+    seed_row,
+    stopping,
+)
 from studio.ui.session import Backstage, Desk
-from studio.ui.strip import QUIET, strip_value, take_away
+from studio.ui.strip import strip_value, take_away
 from studio.ui.tabs.dream_canvas import (
     INVITATION,
     Room,
@@ -45,7 +57,6 @@ VERBS = ("dream", "stages")
 HUMAN = "human"  # no animal
 MAX_STRENGTH = 1.3
 DAREDEVIL = (0.3, 1.0)  # truncation: from near the average face to anything goes
-SEEDS = 1_000_000  # what the dice roll: short enough to tell somebody
 COUNT, MOST = 16, 64  # candidates on one canvas
 ROWS = 8  # faces on the sheet of the stages
 SETTLE = 0.15  # s that a dial has to rest before it is heeded: whatever is drawn is kept, too
@@ -89,7 +100,7 @@ class Dreams:
     def build(self, shell: Shell, offer: Offer) -> None:
         """Lays it out inside the tab's pane and connects it; ``offer`` is the tab's."""
         with gr.Column(elem_classes=["side", "in-dream"]):
-            controls, dice = self._build_controls()
+            controls, rolled = self._build_controls()
             problem, make, stop = action_row("dream")
         with gr.Column(elem_classes=["canvas", "in-dream"]):
             stage = drawn("stage", "dream-stage", "export", "like", "back", "stages")
@@ -97,32 +108,29 @@ class Dreams:
         self._settable = [controls.generator, self._hint, *controls.all()[1:]]
         self.outputs = [stage, *self._settable, problem]
         self.making = [shell.desk, stage, shell.strip, problem, make, stop]
-        self._connect(shell, stage, make, stop, dice, offer)
+        self._connect(shell, stage, make, stop, rolled, offer)
 
-    def _build_controls(self) -> tuple[Controls, gr.Button]:
+    def _build_controls(self) -> tuple[Controls, gr.events.Dependency]:
         generator = gr.Radio([], label="Generator", elem_id="generator", elem_classes=["chips", "titled"])
         self._hint = gr.HTML("", elem_id="generator-hint", apply_default_css=False)
         animal = gr.Radio([], label="Animal", elem_id="dream-animal", elem_classes=["chips", "titled"])
         strength = _dial("How far", STRENGTH_HINT, 0, MAX_STRENGTH, 1.0, "dream-strength")
         imagination = _dial("Imagination", IMAGINATION_HINT, 0, 1, 1.0, "imagination")
         truncation = _dial("How daring", "low is calm and typical, high unusual (truncation ψ)", *DAREDEVIL, 0.7, "truncation")
-        with gr.Row(elem_classes="seed-row"):
-            seed = gr.Number(
-                0, label="Seed", info="the same seed, the same faces", precision=0, minimum=0, min_width=0,
-                elem_id="seed", elem_classes="titled",
-            )  # fmt: skip
-            dice = gr.Button("⚄", elem_classes="dice", elem_id="dice", min_width=0)
+        seed, rolled = seed_row("dream", "the same seed, the same faces")
         with gr.Accordion("More", open=False, elem_classes="more"):
             count = gr.Slider(1, MOST, COUNT, step=1, label="How many", elem_id="count", elem_classes="dial", buttons=["reset"])
-        return Controls(generator, animal, strength, imagination, truncation, seed, count), dice
+        return Controls(generator, animal, strength, imagination, truncation, seed, count), rolled
 
-    def _connect(self, shell: Shell, stage: gr.HTML, make: gr.Button, stop: gr.Button, dice: gr.Button, offer: Offer) -> None:
+    def _connect(
+        self, shell: Shell, stage: gr.HTML, make: gr.Button, stop: gr.Button, rolled: gr.events.Dependency, offer: Offer
+    ) -> None:
         controls, desk = self.controls, shell.desk
         running: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "multiple", "api_visibility": "private"}
         given = [desk, *controls.all()]
         made = gr.on([make.click, controls.seed.submit], self.make, given, self.making, **running)
         made.then(offer.show, [desk], offer.outputs, **QUIET)
-        dice.click(lambda: secrets.randbelow(SEEDS), None, controls.seed, **QUIET).then(self.make, given, self.making, **running)
+        rolled.then(self.make, given, self.making, **running)
         dials = controls.strength, controls.imagination, controls.truncation
         gr.on(
             [event for dial in dials for event in (dial.input, dial.release)], self._turn, [gr.Number(visible=False), *given],
@@ -134,7 +142,7 @@ class Dreams:
         stage.stages(self._stages, [desk], self.making, **running)
         stage.back(self._back, [desk], [*self.making, *self._settable], **QUIET)
         stage.export(self._export, [desk], [desk, shell.courier], **QUIET)
-        stop.click(self._stop, [desk], [desk, stop], **QUIET)
+        stop.click(stopping(_room), [desk], [desk, stop], **QUIET)
 
     def open(self) -> tuple[Any, ...]:
         """What a visitor finds here before the first dream, one value per output."""
@@ -422,11 +430,6 @@ class Dreams:
         settle(room.here)
         room.at, room.wanted = index, None
         return (desk, draw(room), gr.skip(), "", *buttons(busy=False), *self._settings(room.here.request))
-
-    @staticmethod
-    def _stop(desk: Desk) -> tuple[Desk, Any]:
-        _room(desk).stopped = True
-        return desk, gr.Button(interactive=False)
 
     def _export(self, desk: Desk, event: gr.EventData) -> tuple[Desk, dict[str, Any]]:
         step = _room(desk).here

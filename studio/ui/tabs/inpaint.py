@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,14 +12,13 @@ import gradio as gr
 import numpy as np
 
 from studio.core.checkpoints import CheckpointError
-from studio.core.gallery import GalleryError
 from studio.core.images import to_png
-from studio.core.recipe import Recipe, without_recipe
+from studio.core.recipe import Recipe
 from studio.ui.delivery import missing_networks
-from studio.ui.parts import action_row, buttons, drawn, event_value, note, pretty, problem_text, progress
+from studio.ui.parts import QUIET, action_row, buttons, drawn, event_value, guarded, note, pretty, progress, seed_row, stopping
 from studio.ui.session import Backstage, Desk, Slot, Table
-from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, then
-from studio.ui.strip import QUIET, download, parcel, strip_value
+from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, keep_photo, then
+from studio.ui.strip import download, parcel, strip_value
 from studio.ui.tabs.inpaint_canvas import (
     INVITATION,
     LESSON,
@@ -36,11 +34,10 @@ from studio.ui.tabs.inpaint_canvas import (
 )
 from studio.ui.tabs.morph_canvas import (
     NO_NETWORKS,
-    SEEDS,
     domain_radio,
     domains,
+    engine_with_domains,
     has_faces,
-    keep_photo,
     photo_table,
     subject_of,
     take_middle,
@@ -91,7 +88,7 @@ class Holes:
         """Lays it out inside the tab's pane and connects it."""
         with gr.Column(elem_classes=["side", "in-holes"]):
             source, self.upload = self.photos.build("holes-source")
-            controls, dice = self._build_controls()
+            controls = self._build_controls()
             problem, make, stop = action_row("holes")
         with gr.Column(elem_classes=["canvas", "in-holes"]):
             stage = drawn("holes", "holes", "export")
@@ -107,11 +104,10 @@ class Holes:
         sent = gr.Textbox(visible=False)
         painted = "(desk, sent, ...given) => [desk, imaginarium.mask(), ...given]"
         make.click(self.make, [desk, sent, *controls.all()], self.making, js=painted, trigger_mode="always_last", **running)
-        dice.click(lambda: secrets.randbelow(SEEDS), None, controls.seed, **QUIET)
-        stop.click(_stop, [desk], [desk, stop], **QUIET)
+        stop.click(stopping(_room), [desk], [desk, stop], **QUIET)
         stage.export(self._export, [desk], [desk, shell.courier], **QUIET)
 
-    def _build_controls(self) -> tuple[Controls, gr.Button]:
+    def _build_controls(self) -> Controls:
         domain = gr.Radio([], label="What", elem_id="holes-domain", elem_classes=["chips", "titled"])
         dial: dict[str, Any] = {"elem_classes": "dial", "buttons": ["reset"], "step": 1}
         iterations = gr.Slider(
@@ -122,15 +118,13 @@ class Holes:
             1, MOST_CANDIDATES, CANDIDATES, label="Candidates", info="different ideas of what was there",
             elem_id="holes-candidates", **dial,
         )  # fmt: skip
-        with gr.Row(elem_classes="seed-row"):
-            seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=0, elem_id="holes-seed", elem_classes="titled")
-            dice = gr.Button("⚄", elem_classes="dice", elem_id="holes-dice", min_width=0)
+        seed, _ = seed_row("holes")
         with gr.Accordion("More", open=False, elem_classes="more"):
             shows = gr.CheckboxGroup(
                 [], label="Fill it as", info="else what is around the hole decides", elem_id="holes-shows",
                 elem_classes=["chips", "titled"],
             )  # fmt: skip
-        return Controls(domain, iterations, candidates, seed, shows), dice
+        return Controls(domain, iterations, candidates, seed, shows)
 
     def open(self, desk: Desk) -> tuple[Any, ...]:
         """What a visitor finds, one value per output."""
@@ -256,15 +250,12 @@ class Holes:
 
     def make(self, desk: Desk, sent: str, *given: Any) -> Iterator[tuple[Any, ...]]:
         """Fills the hole, iteration by iteration; what comes out is kept."""
-        room = _room(desk)
-        try:
-            if not domains(self._backstage):
-                raise ValueError(NO_NETWORKS)
-            engine = self._backstage.engine()
-            yield from self._fill(desk, engine, self._request(desk, engine, sent, *given))
-        except (ValueError, GalleryError, CheckpointError, RuntimeError) as error:
-            room.settle("Not finished.")
-            yield desk, room.value, gr.skip(), problem_text(str(error)), *buttons(busy=False)
+
+        def begin() -> Iterator[tuple[Any, ...]]:
+            engine = engine_with_domains(self._backstage)
+            return self._fill(desk, engine, self._request(desk, engine, sent, *given))
+
+        yield from guarded(desk, _room(desk), begin)
 
     def _request(
         self,
@@ -369,7 +360,7 @@ class Holes:
             data, name = to_png(filling.image, filling.recipe), f"{name}, {index + 1}.png"
         else:
             return desk, parcel(desk, note=note("That is not here any more: make it again.", True))
-        return desk, download(desk, without_recipe(data) if event_value(event, "bare") is True else data, name)
+        return desk, download(desk, event, data, name)
 
 
 def _room(desk: Desk) -> Repair:
@@ -390,8 +381,3 @@ def _summary(room: Repair, stopped: bool) -> str:
     if stopped:
         return f"Stopped after iteration {room.last.iteration}; the best one is kept."
     return "Click a candidate to see it in the photo, click the picture to compare it."
-
-
-def _stop(desk: Desk) -> tuple[Desk, Any]:
-    _room(desk).stopped = True
-    return desk, gr.Button(interactive=False)

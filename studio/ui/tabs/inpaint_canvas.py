@@ -16,9 +16,9 @@ from PIL import Image, UnidentifiedImageError
 
 from studio.core.recipe import Recipe
 from studio.ui.parts import capital, pretty, served
-from studio.ui.session import Slot
+from studio.ui.session import EMPTY_RUN, Run, Slot
 from studio.ui.source import pictures_of
-from studio.ui.tabs.morph_canvas import EMPTY, Run, shown, told
+from studio.ui.tabs.morph_canvas import shown, told
 
 if TYPE_CHECKING:
     from studio.pipelines.inpaint import Filling, InpaintRequest, InpaintResult, Iteration
@@ -46,7 +46,7 @@ class Repair(Run):
     domain: str = "faces"
 
     def __post_init__(self) -> None:
-        self.value = {**EMPTY, "photo": None, "mask": None, "candidates": [], "sheet": False, "lesson": LESSON}
+        self.value = {**EMPTY_RUN, "photo": None, "mask": None, "candidates": [], "sheet": False, "lesson": LESSON}
         self._before: tuple[Any, ...] = ()
 
     def start(self, count: int, iterations: int) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,17 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import gradio as gr
 import numpy as np
 
-from studio.core.checkpoints import CheckpointError
-from studio.core.gallery import Gallery, GalleryError
-from studio.core.images import Photo
 from studio.core.recipe import Recipe
 from studio.ui.delivery import Offer, Parcel, missing_networks
-from studio.ui.parts import action_row, buttons, capital, drawn, event_value, note, pretty, problem_text, progress
+from studio.ui.parts import QUIET, action_row, buttons, capital, drawn, event_value, note, pretty, progress, seed_row, stopping
 from studio.ui.samples import Samples
 from studio.ui.session import Backstage, Desk, Slot, Table
-from studio.ui.shelf import GONE, LONGEST_FILE, LONGEST_NAME, base_name
-from studio.ui.source import PhotoSource, eyes_of, face_choices, sent_slot, then
-from studio.ui.strip import QUIET, parcel, strip_value
+from studio.ui.shelf import GONE, LONGEST_NAME, base_name, guarded
+from studio.ui.source import PhotoSource, PhotoTab, eyes_of, face_choices, keep_photo, sent_slot, then
+from studio.ui.strip import parcel, strip_value
 from studio.ui.tabs import makeup_canvas
 from studio.ui.tabs.makeup_answers import Answers
 from studio.ui.tabs.makeup_canvas import (
@@ -52,7 +48,6 @@ from studio.ui.tabs.makeup_canvas import (
     with_settings,
 )
 from studio.ui.tabs.makeup_shelf import Shelf, file_of
-from studio.ui.tabs.morph_canvas import SEEDS, keep_photo
 
 if TYPE_CHECKING:
     from studio.core.engine import Engine
@@ -79,7 +74,7 @@ class Controls:
         return [self.pair, self.direction, self.count, self.seed]
 
 
-class MakeupTab:
+class MakeupTab(PhotoTab):
     """Puts looks on a face and takes them off, without making somebody else of it."""
 
     id = "makeup"
@@ -114,7 +109,7 @@ class MakeupTab:
             self.offer = Offer(self._backstage)
         with gr.Column(elem_classes=["side", "in-makeup"]):
             source, upload = self._photos.build("makeup-source")
-            controls, dice = self._build_controls(pair)
+            controls, rolled = self._build_controls(pair)
             with gr.Accordion("A look from a photo", open=False, elem_classes=["more", "own-drop"]) as self._fold:
                 reference, reference_upload = self._references.build("makeup-reference")
             problem, make, stop = action_row("makeup")
@@ -127,13 +122,11 @@ class MakeupTab:
         self._connect_sources(shell.desk, (source, upload), (reference, reference_upload), controls)
         desk, asked = shell.desk, [shell.desk, self._sent, *controls.all()]
         make.click(self._make, asked, self._making, js=_WITH_SETTINGS, trigger_mode="always_last", **_RUNNING)
-        dice.click(lambda: secrets.randbelow(SEEDS), None, controls.seed, **QUIET).then(self._anew, [desk], [desk], **QUIET).then(
-            **self._find_now(controls)
-        )
+        rolled.then(self._anew, [desk], [desk], **QUIET).then(**self._find_now(controls))
         for event in (controls.count.release, controls.seed.submit):
             event(self._anew, [desk], [desk], **QUIET).then(**self._find_now(controls))
 
-    def _build_controls(self, pair: gr.Radio) -> tuple[Controls, gr.Button]:
+    def _build_controls(self, pair: gr.Radio) -> tuple[Controls, gr.events.Dependency]:
         direction = gr.Radio(
             [], label="What to do", show_label=False, elem_id="makeup-direction", elem_classes="chips", container=False
         )
@@ -143,13 +136,8 @@ class MakeupTab:
                 1, MOST, LOOKS, step=1, label="Looks", info="different ones, drawn by the seed", elem_id="makeup-count",
                 elem_classes="dial", buttons=["reset"],
             )  # fmt: skip
-            with gr.Row(elem_classes="seed-row"):
-                seed = gr.Number(
-                    0, label="Seed", info="the same seed, the same looks", precision=0, minimum=0, min_width=0,
-                    elem_id="makeup-seed", elem_classes="titled",
-                )  # fmt: skip
-                dice = gr.Button("⚄", elem_classes="dice", elem_id="makeup-dice", min_width=0)
-        return Controls(pair, direction, count, seed), dice
+            seed, rolled = seed_row("makeup", "the same seed, the same looks")
+        return Controls(pair, direction, count, seed), rolled
 
     def _connect(self, shell: Shell, stage: gr.HTML, controls: Controls, answers: Sequence[gr.HTML], stop: gr.Button) -> None:
         desk, (answer, rested, liked) = shell.desk, answers
@@ -158,13 +146,8 @@ class MakeupTab:
         stage.rest(self._answers.rest, [desk], [rested], trigger_mode="multiple", **QUIET)
         stage.keep(self._keep, [desk], [*self._making, shell.courier], trigger_mode="multiple", **_RUNNING)
         stage.export(self._answers.export, [desk], [desk, shell.courier], **_RUNNING)
-        gallery = [desk, shell.strip, liked, shell.courier]
-        acts = (stage.like, self._shelf.dislike), (stage.rename, self._shelf.rename), (stage.bring, self._shelf.bring)
-        for event, handler in acts:
-            event(handler, [desk], gallery, **QUIET)
-        # With "always_last", which is usual, two tabs that follow the strip ask in turns for ever.
-        shell.strip.change(self._shelf.follow, [desk], [desk, liked], trigger_mode="multiple", **QUIET)
-        stop.click(_stop, [desk], [desk, stop], **QUIET)
+        self._shelf.connect(shell, stage, liked)
+        stop.click(stopping(room_of), [desk], [desk, stop], **QUIET)
         turned = controls.pair.input(self._turn, [desk, controls.pair], [desk, controls.direction], **QUIET)
         for event in (turned.then, controls.direction.input):
             event(**self._find_now(controls))
@@ -285,15 +268,14 @@ class MakeupTab:
 
     def _add_photos(self, desk: Desk, paths: list[str] | None) -> Iterator[tuple[Any, ...]]:
         """Adds what arrived; a picture made on this tab restores its settings instead, a look's file goes on the shelf."""
-        files = [path for path in paths or [] if path.lower().endswith(".json")]
-        words = [self._shelf.open_text(desk, Path(path).read_bytes()[:LONGEST_FILE].decode(errors="replace")) for path in files]
-        restored, refused = self._photos.open_files(desk, [path for path in paths or [] if path not in files])
+        others, said = self._shelf.open_files(desk, paths)
+        restored, refused = self._photos.open_files(desk, others)
         if restored is not None:
             for values in self.restore(desk, restored):
                 yield desk, *values
             return
         table, room = table_of(desk), room_of(desk)
-        said = note(refused, True) if refused else words[-1] if words else note()
+        said = note(refused, True) if refused else said
         if table.expected and not refused:
             said = self._photos.expected_words(desk, Recipe(tab=self.id, verb="make_up", inputs=table.expected))
             if room.waits and not table.expected:
@@ -368,15 +350,6 @@ class MakeupTab:
         """The recipe's settings for people."""
         return makeup_canvas.describe(recipe)
 
-    def find_photo(self, gallery: Gallery, sha256: str) -> Photo | None:
-        """A photo that is kept here or came with the studio."""
-        return self._photos.find_photo(gallery, sha256)
-
-    @staticmethod
-    def before(recipe: Recipe, photo: Photo) -> np.ndarray:
-        """The photo as a result is compared with it, uint8 (H, W, 3)."""
-        return photo.rgb
-
     # -- making ---------------------------------------------------------------------------------------------------------
 
     def _turn(self, desk: Desk, pair: str) -> tuple[Desk, Any]:
@@ -395,9 +368,12 @@ class MakeupTab:
         slots = table_of(desk).slots
         waits = not slots or (slots[0].choice is None and not slots[0].faces)
         if waits or not self._pairs() or self._is_made(desk, given):
-            yield desk, room_of(desk).value, gr.skip(), self._shelf.draw(desk), *(gr.skip(),) * 3
+            yield self._as_it_is(desk)
             return
-        yield from self._guarded(desk, lambda engine: self._fill(desk, engine, sent, given, keeps=False))
+        yield from guarded(desk, room_of(desk), lambda: self._fill(desk, self._engine(), sent, given, keeps=False))
+
+    def _as_it_is(self, desk: Desk) -> tuple[Any, ...]:
+        return desk, room_of(desk).value, gr.skip(), self._shelf.draw(desk), *(gr.skip(),) * 3
 
     @staticmethod
     def _is_made(desk: Desk, given: Sequence[Any]) -> bool:
@@ -407,19 +383,13 @@ class MakeupTab:
 
     def _make(self, desk: Desk, sent: str, *given: Any) -> Iterator[tuple[Any, ...]]:
         """All looks on the whole photo, one after the other; each is kept."""
-        yield from self._guarded(desk, lambda engine: self._fill(desk, engine, sent, given, keeps=True))
+        yield from guarded(desk, room_of(desk), lambda: self._fill(desk, self._engine(), sent, given, keeps=True))
 
-    def _guarded(self, desk: Desk, begin: Callable[[Engine], Iterator[tuple[Any, ...]]]) -> Iterator[tuple[Any, ...]]:
-        """Runs what ``begin`` gives; an error is a sentence above the buttons, and what is on the canvas stays there."""
-        room = room_of(desk)
-        try:
-            if not self._pairs():
-                raise ValueError(NO_NETWORKS)
-            yield from begin(self._backstage.engine())
-        except (ValueError, GalleryError, CheckpointError, RuntimeError, LookupError) as error:
-            room.settle("Not finished.")
-            words = GONE if isinstance(error, LookupError) else str(error)
-            yield desk, room.value, gr.skip(), gr.skip(), problem_text(words), *buttons(busy=False)
+    def _engine(self) -> Engine:
+        """The engine. Raises ``ValueError`` if it has no networks for any pair."""
+        if not self._pairs():
+            raise ValueError(NO_NETWORKS)
+        return self._backstage.engine()
 
     def _request(
         self, desk: Desk, engine: Engine, sent: Any, pair: str, direction: str, count: float, seed: float
@@ -446,6 +416,9 @@ class MakeupTab:
 
         room, slot = room_of(desk), (table_of(desk).slots or [None])[0]
         request = self._request(desk, engine, sent, *given)
+        if not keeps and self._is_made(desk, given):  # Make was pressed while the photo was read
+            yield self._as_it_is(desk)
+            return
         key, run, setting = _key(slot, room.way), room.begin(), setting_of(sent)
         room.making = (given, [one.id for one in room.reference.slots]) if keeps else None
         self._start_run(desk, slot)
@@ -560,15 +533,9 @@ class MakeupTab:
 
     def _keep(self, desk: Desk, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
         """Keeps the look that is shown, as the sliders are; ``like`` puts it on the shelf."""
-        outcome: dict[str, Any] = {}
+        yield from guarded(desk, room_of(desk), lambda: self._keep_shown(desk, self._engine(), event), after=1)
 
-        def begin(engine: Engine) -> Iterator[tuple[Any, ...]]:
-            return self._keep_shown(desk, engine, event, outcome)
-
-        for values in self._guarded(desk, begin):
-            yield *values, outcome.pop("note", gr.skip())
-
-    def _keep_shown(self, desk: Desk, engine: Engine, event: gr.EventData, outcome: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    def _keep_shown(self, desk: Desk, engine: Engine, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
         from studio.pipelines.makeup import look_with
 
         room, sent, named = room_of(desk), event_value(event, "settings"), event_value(event, "look")
@@ -579,7 +546,7 @@ class MakeupTab:
         if not kept_id:
             run = room.begin()
             room.value |= {"busy": True, "done": 0, "total": 1, "message": "Making it at the photo's own size", "run": run}
-            yield desk, room.value, gr.skip(), gr.skip(), "", *buttons(busy=True)
+            yield desk, room.value, gr.skip(), gr.skip(), "", *buttons(busy=True), gr.skip()
             asked = replace(shown_request(room, sent), full_size=True)
             look = look_with(engine, room.found, asked, style, index_of(cell))
             kept, png = self._add(desk, slot, look, title_on(room.title(named), slot))
@@ -589,9 +556,10 @@ class MakeupTab:
             room.settle("Kept.")
         if likes:
             self._backstage.gallery(desk).favourite(kept_id)
-        said = "is among the looks you like" if likes else "is kept"
-        outcome["note"] = parcel(desk, note=note(f"{base_name(room.title(named))} {said}."))
-        yield desk, room.value, strip_value(self._backstage, desk), self._shelf.draw(desk), "", *buttons(busy=room.value["busy"])
+        words = "is among the looks you like" if likes else "is kept"
+        said = parcel(desk, note=note(f"{base_name(room.title(named))} {words}."))
+        strip, liked = strip_value(self._backstage, desk), self._shelf.draw(desk)
+        yield desk, room.value, strip, liked, "", *buttons(busy=room.value["busy"]), said
 
 
 _RUNNING: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -601,8 +569,3 @@ _WITH_SETTINGS = "(desk, sent, ...given) => [desk, imaginarium.dressed(), ...giv
 def _key(slot: Slot, way: tuple[str, str]) -> Any:
     """What decides what is found of a photo."""
     return slot.sha256, eyes_of(slot), way
-
-
-def _stop(desk: Desk) -> tuple[Desk, Any]:
-    room_of(desk).stopped = True
-    return desk, gr.Button(interactive=False)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from studio.core.checkpoints import CheckpointError
 from studio.core.images import to_png
-from studio.core.recipe import RecipeError, without_recipe
+from studio.core.recipe import RecipeError
 from studio.ui.parts import event_value, note
 from studio.ui.session import Backstage, Desk
 from studio.ui.shelf import GONE, LONGEST_NAME, base_name, name_of
-from studio.ui.strip import download, parcel
+from studio.ui.strip import download, item_file, parcel
 from studio.ui.tabs.makeup_canvas import (
     LONGEST_SENT,
     PREVIEW_SIDE,
-    Dressing,
     index_of,
     remember,
     room_of,
@@ -114,8 +112,7 @@ class Answers:
             return desk, parcel(desk, note=note(GONE, True))
         except (ValueError, CheckpointError, RuntimeError, OSError) as error:
             return desk, parcel(desk, note=note(str(error), True))
-        bare = event_value(event, "bare") is True and name.endswith(".png")
-        return desk, download(desk, without_recipe(data) if bare else data, name)
+        return desk, download(desk, event, data, name)
 
     def _file(self, desk: Desk, what: str, event: gr.EventData) -> tuple[bytes, str]:
         """What the event names, and its file's name. Raises ``LookupError`` or ``ValueError``."""
@@ -126,8 +123,9 @@ class Answers:
             if room.result is None:
                 raise LookupError
             return to_png(room.result.sheet, room.result.recipe), "looks.png"
-        if what == "picture" and (held := self._held(room, event)):
-            return held
+        items = [cell["item"] for cell in room.value["cells"] if cell["item"]]
+        if what == "picture" and (file := item_file(event, items)):  # the large view asks for it
+            return file
         if room.found is None or slot is None:
             raise LookupError
         asked = replace(shown_request(room, event_value(event, "settings")), full_size=what == "picture")
@@ -137,10 +135,3 @@ class Answers:
             name = str(event_value(event, "name") or title)[:LONGEST_NAME]
             return look_file(look, name).to_json().encode(), f"{base_name(title)}.look.json"
         return to_png(look.image, look.recipe), f"{title_on(title, slot)}.png"
-
-    @staticmethod
-    def _held(room: Dressing, event: gr.EventData) -> tuple[bytes, str] | None:
-        """A picture that was kept, by its id: what the large view asks for."""
-        items = [cell["item"] for cell in room.value["cells"] if cell["item"]]
-        item = next((one for one in items if one["id"] == event_value(event, "id")), None)
-        return (Path(item["file"]["path"]).read_bytes(), item["file"]["orig_name"]) if item else None

@@ -12,9 +12,9 @@ import numpy as np
 
 from studio.core.recipe import Recipe
 from studio.ui.parts import capital, pretty, served
-from studio.ui.session import Desk, Slot, Table
+from studio.ui.session import EMPTY_RUN, Desk, Run, Slot, Table
 from studio.ui.shelf import Liked, base_name, name_of
-from studio.ui.tabs.morph_canvas import EMPTY, Run, shown, told
+from studio.ui.tabs.morph_canvas import shown, told
 
 if TYPE_CHECKING:
     from studio.core.gallery import Item
@@ -116,8 +116,9 @@ class Dressing(Run):
     @staticmethod
     def _empty() -> dict[str, Any]:
         return {
-            **EMPTY, "ready": "", "before": None, "cells": [], "properties": [], "regions": [], "settings": asdict(Settings()),
-            "set": 0, "worn": "", "sheet": False, "study": None, "recipe": None, "lesson": LESSON, "chosen": "",
+            **EMPTY_RUN, "ready": "", "before": None, "cells": [], "properties": [], "regions": [],
+            "settings": asdict(Settings()), "set": 0, "worn": "", "sheet": False, "study": None, "recipe": None, "lesson": LESSON,
+            "chosen": "",
         }  # fmt: skip
 
     def forget(self, photo: str) -> None:

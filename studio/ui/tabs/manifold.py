@@ -17,15 +17,15 @@ import gradio as gr
 import numpy as np
 
 from studio.core.checkpoints import CheckpointError
-from studio.core.gallery import Gallery, GalleryError
+from studio.core.gallery import GalleryError
 from studio.core.images import Photo, to_png
-from studio.core.recipe import Recipe, without_recipe
+from studio.core.recipe import Recipe
 from studio.ui.delivery import Offer, Parcel, missing_networks
-from studio.ui.parts import action_row, buttons, drawn, event_value, note, problem_text, progress
+from studio.ui.parts import QUIET, action_row, buttons, drawn, event_value, guarded, note, progress, stopping
 from studio.ui.samples import ASTRONAUT, dreamt_samples
 from studio.ui.session import Backstage, Desk, Slot, Table
-from studio.ui.source import PhotoSource, Sample, eyes_of, face_choices, head_of, sent_slot, then
-from studio.ui.strip import QUIET, download, parcel, strip_value
+from studio.ui.source import PhotoSource, PhotoTab, Sample, eyes_of, face_choices, head_of, keep_photo, sent_slot, then
+from studio.ui.strip import download, parcel, strip_value
 from studio.ui.tabs.manifold_canvas import (
     EMPTY,
     PATHS,
@@ -39,7 +39,6 @@ from studio.ui.tabs.manifold_canvas import (
     point_in,
     point_words,
     row_words,
-    settle,
     show_cell,
     show_film,
     show_found,
@@ -87,7 +86,7 @@ class Controls:
         return [self.animals, self.frames, self.strength, self.loop, self.path, self.generator, self.steps]
 
 
-class ManifoldTab:
+class ManifoldTab(PhotoTab):
     """Walks between faces."""
 
     id = "manifold"
@@ -191,7 +190,7 @@ class ManifoldTab:
             trigger_mode="always_last", **running,
         )  # fmt: skip
         made.then(self.offer.show, [desk], self.offer.outputs, **QUIET)
-        stop.click(self._stop, [desk], [desk, stop], **QUIET)
+        stop.click(stopping(_walk), [desk], [desk, stop], **QUIET)
         controls.generator.change(_care, [controls.generator], [controls.steps], **QUIET)
         stage.export(self._export, [desk], [desk, shell.courier], **running)
         stage.look(self._look, [desk], [point], trigger_mode="multiple", **QUIET)
@@ -352,10 +351,6 @@ class ManifoldTab:
         """The recipe's settings for people."""
         return describe_neighbours(recipe) if recipe.verb == VERB else describe(recipe)
 
-    def find_photo(self, gallery: Gallery, sha256: str) -> Photo | None:
-        """A photo that is kept here or came with the studio."""
-        return self._photos.find_photo(gallery, sha256)
-
     @staticmethod
     def before(recipe: Recipe, photo: Photo) -> np.ndarray:
         """The photo as what was found is compared with it, uint8 (H, W, 3)."""
@@ -366,12 +361,12 @@ class ManifoldTab:
     def _make(self, desk: Desk, *given: Any) -> Iterator[tuple[Any, ...]]:
         """Finds the faces, walks between them and fills in between; each thing is kept as soon as it is there."""
         walk = _walk(desk)
-        try:
+
+        def begin() -> Iterator[tuple[Any, ...]]:
             engine = self._backstage.engine()
-            yield from self._fill(desk, engine, *self._requests(walk, engine, *given))
-        except (ValueError, GalleryError, CheckpointError, RuntimeError) as error:
-            settle(walk, "Not finished.")
-            yield desk, walk.value, gr.skip(), problem_text(str(error)), *buttons(busy=False)
+            return self._fill(desk, engine, *self._requests(walk, engine, *given))
+
+        yield from guarded(desk, walk, begin)
 
     def _requests(
         self,
@@ -415,7 +410,7 @@ class ManifoldTab:
                         break
                     yield desk, walk.value, strip, "", gr.skip(), gr.skip()
         if walk.run == run:
-            settle(walk, summary(walk))
+            walk.settle(summary(walk))
             yield desk, walk.value, gr.skip(), "", *buttons(busy=False)
 
     def _find(self, desk: Desk, engine: Engine, run: int, faces: InvertRequest, _: Any) -> Iterator[Any]:
@@ -443,12 +438,9 @@ class ManifoldTab:
     def _keep_found(self, desk: Desk, slot: Slot, key: Any) -> Any:
         """Keeps the photo and what was found of it, once. Returns the strip's new value."""
         walk, gallery = _walk(desk), self._backstage.gallery(desk)
-        if not slot.is_sample or slot.recipe:
-            gallery.keep_source(slot.photo())
-        inversion = walk.found[key]
+        parents, inversion = keep_photo(gallery, slot), walk.found[key]
         if key in walk.kept or inversion.likeness.psnr is None:  # a dream is what it was
             return gr.skip()
-        parents = (slot.origin,) if slot.origin else ()
         recipe = inversion.recipe.model_copy(update={"parents": parents})
         words = {"words": likeness(inversion), "study": inversion.study, "animal": "found"}
         walk.kept[key] = gallery.add(inversion.image, recipe, parents, f"{slot_name(slot)}, found", words).id
@@ -495,11 +487,6 @@ class ManifoldTab:
         walk = _walk(desk)
         if walk.result is not None:
             yield from follow_film(walk, film(engine, walk.result), show_film)
-
-    @staticmethod
-    def _stop(desk: Desk) -> tuple[Desk, Any]:
-        _walk(desk).stopped = True
-        return desk, gr.Button(interactive=False)
 
     # -- keeping and taking away ----------------------------------------------------------------------------------------
 
@@ -550,9 +537,7 @@ class ManifoldTab:
             data, name = self._file(walk, what, event)
         except LookupError:
             return desk, parcel(desk, note=note("That is not here any more: make the walk again.", True))
-        if event_value(event, "bare") is True and name.endswith(".png"):
-            data = without_recipe(data)
-        return desk, download(desk, data, name)
+        return desk, download(desk, event, data, name)
 
     def _file(self, walk: Walk, what: str, event: gr.EventData) -> tuple[bytes, str]:
         from studio.core.video import FORMATS

@@ -17,7 +17,7 @@ from PIL import Image
 from studio.core.images import to_png
 from studio.core.recipe import Recipe
 from studio.ui.parts import capital, pretty, progress, served
-from studio.ui.session import Slot, Table
+from studio.ui.session import EMPTY_RUN, Run, Slot, Table
 from studio.ui.source import source_crop
 
 if TYPE_CHECKING:
@@ -27,14 +27,11 @@ if TYPE_CHECKING:
 
 PATHS = {"spherical": "Round", "linear": "Straight", "dense": "Dense"}
 SPRITES = 12  # pictures in a row of what the slider shows
-EMPTY: dict[str, Any] = {
-    "faces": [], "rows": [], "columns": 0, "film": None, "array": None, "done": 0, "total": 0, "message": "", "busy": False,
-    "run": 0, "place": None,
-}  # fmt: skip
+EMPTY: dict[str, Any] = {**EMPTY_RUN, "faces": [], "rows": [], "columns": 0, "film": None, "array": None, "place": None}
 
 
 @dataclass
-class Walk(Table):
+class Walk(Table, Run):
     """One visitor's walk: what was found and made, what the browser draws of it (``value``), and the ids of what is kept.
 
     ``place`` is what a restored recipe shows of the walk, as :func:`place_of` gives it.
@@ -46,20 +43,16 @@ class Walk(Table):
     film: Film | None = None
     films: dict[str, bytes] = field(default_factory=dict)
     sheet_id: str = ""
-    value: dict[str, Any] = field(default_factory=lambda: dict(EMPTY))
     place: dict[str, Any] | None = None
-    run: int = 0
-    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self.value = dict(EMPTY)
 
     def begin(self) -> int:
-        """A new run; whatever still runs ends when it sees that it is not the latest."""
-        self.run, self.stopped, self.expected = self.run + 1, False, ()
+        """A new walk; of the one before nothing is left, and no photos are waited for."""
+        run, self.expected = super().begin(), ()
         self.result, self.film, self.films, self.sheet_id = None, None, {}, ""
-        return self.run
-
-    def goes_on(self, run: int) -> bool:
-        """Whether a run is the latest and was not stopped."""
-        return self.run == run and not self.stopped
+        return run
 
 
 # -- names ----------------------------------------------------------------------------------------------------------------
@@ -246,12 +239,6 @@ def sprites(images: Sequence[np.ndarray], across: int) -> dict[str, Any]:
     file = io.BytesIO()
     joined.save(file, "WEBP", quality=92, method=3)
     return served(file.getvalue(), "film.webp")
-
-
-def settle(walk: Walk, message: str) -> None:
-    """What the canvas says once nothing more comes."""
-    if walk.value["busy"]:
-        walk.value |= {"busy": False, "message": message}
 
 
 def summary(walk: Walk) -> str:

@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import gradio as gr
 import numpy as np
 
-from studio.core.gallery import Gallery
 from studio.core.images import Photo
 from studio.core.recipe import Recipe
 from studio.ui.delivery import Offer, Parcel
-from studio.ui.parts import note
+from studio.ui.parts import QUIET, note
 from studio.ui.samples import Samples
 from studio.ui.session import Backstage, Desk
-from studio.ui.source import head_of, sent_slot
-from studio.ui.strip import QUIET
+from studio.ui.source import PhotoTab, head_of, sent_slot
 from studio.ui.tabs import attributes_canvas, between_canvas, classes, inpaint_canvas
 from studio.ui.tabs.attributes import Attributes
 from studio.ui.tabs.between import Between
@@ -45,7 +43,7 @@ _DESCRIBE = {
 }
 
 
-class MorphTab:
+class MorphTab(PhotoTab):
     """Changes photos and fills holes in them."""
 
     id = "morph"
@@ -64,6 +62,7 @@ class MorphTab:
         self._between = Between(backstage, samples, restores)
         self._holes = Holes(backstage, samples, restores)
         self._classes = Classes(backstage)
+        self._photos = self._attributes.photos
         self._parts = (self._attributes, self._between, self._holes, self._classes)  # in the order of PARTS
 
     @staticmethod
@@ -180,10 +179,6 @@ class MorphTab:
     def describe(recipe: Recipe) -> list[list[str]]:
         """The recipe's settings for people."""
         return _DESCRIBE[recipe.verb](recipe) if recipe.verb in _DESCRIBE else []
-
-    def find_photo(self, gallery: Gallery, sha256: str) -> Photo | None:
-        """A photo that is kept here or came with the studio."""
-        return self._attributes.photos.find_photo(gallery, sha256)
 
     @staticmethod
     def before(recipe: Recipe, photo: Photo) -> np.ndarray:

@@ -1,54 +1,26 @@
-"""What the parts of the Morph tab share: the photo that two of them work on, runs, and the words for what is there."""
+"""What the parts of the Morph tab share: the photo that two of them work on, and the words for what is there."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
 
 from studio.ui.parts import capital, preview, served
-from studio.ui.session import Backstage, Desk, Slot, Table
+from studio.ui.session import Backstage, Desk, Table
 from studio.ui.source import PEOPLE
 
 if TYPE_CHECKING:
-    from studio.core.gallery import Gallery
+    from studio.core.engine import Engine
 
 # The studio's pipelines are imported inside functions: torch comes with them, and the page must answer before that.
 
 NO_NETWORKS = "There are no networks to morph with yet: bring them with `python -m studio pull`, then start the studio again."
 MAX_CARE = 200  # steps of reversal
-SEEDS = 1_000_000  # what the dice roll: short enough to tell somebody
 SHOWN_SIDE = 960  # px, longest side of a photo as the canvas shows it
-EMPTY: dict[str, Any] = {"done": 0, "total": 0, "message": "", "busy": False, "run": 0}
-
-
-@dataclass
-class Run:
-    """What a part of the tab is doing; ``value`` is what the browser draws."""
-
-    run: int = 0
-    stopped: bool = False
-
-    def __post_init__(self) -> None:
-        self.value: dict[str, Any] = dict(EMPTY)
-
-    def begin(self) -> int:
-        """A new run; whatever still runs ends when it sees that it is not the latest."""
-        self.run, self.stopped = self.run + 1, False
-        return self.run
-
-    def goes_on(self, run: int) -> bool:
-        """Whether a run is the latest and was not stopped."""
-        return self.run == run and not self.stopped
-
-    def settle(self, message: str) -> None:
-        """What the canvas says once nothing more comes."""
-        if self.value["busy"]:
-            self.value |= {"busy": False, "message": message}
 
 
 def photo_table(desk: Desk, domain: str = "faces") -> Table:
@@ -83,17 +55,17 @@ def has_domain(backstage: Backstage, domain: str) -> bool:
     return domain in domains(backstage)
 
 
+def engine_with_domains(backstage: Backstage) -> Engine:
+    """The engine. Raises ``ValueError`` if there are no networks to morph with."""
+    if not domains(backstage):
+        raise ValueError(NO_NETWORKS)
+    return backstage.engine()
+
+
 def domain_radio(there: Sequence[str], chosen: str = "") -> gr.Radio:
     """The choice between domains; with one alone there is nothing to choose."""
     value = chosen or (there[0] if there else None)
     return gr.Radio(choices=[(capital(name), name) for name in there], value=value, visible=len(there) > 1)
-
-
-def keep_photo(gallery: Gallery, slot: Slot) -> tuple[str, ...]:
-    """Keeps the photo of a result, so that it can be made again. Returns the result's parents."""
-    if not slot.is_sample or slot.recipe:
-        gallery.keep_source(slot.photo())
-    return (slot.origin,) if slot.origin else ()
 
 
 def shown(rgb: np.ndarray, name: str) -> dict[str, Any]:

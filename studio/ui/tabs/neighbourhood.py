@@ -15,12 +15,24 @@ import gradio as gr
 from studio.core.checkpoints import CheckpointError
 from studio.core.gallery import GalleryError
 from studio.core.images import to_png
-from studio.core.recipe import Recipe, without_recipe
+from studio.core.recipe import Recipe
 from studio.ui.delivery import missing_networks
-from studio.ui.parts import action_row, buttons, drawn, event_value, note, note_text, problem_text, progress
+from studio.ui.parts import (
+    QUIET,
+    action_row,
+    buttons,
+    drawn,
+    event_value,
+    note,
+    note_text,
+    problem_text,
+    progress,
+    seed_row,
+    stopping,
+)
 from studio.ui.session import Backstage, Desk
 from studio.ui.source import PEOPLE, PhotoSource, Sample, face_choices
-from studio.ui.strip import QUIET, download, parcel, strip_value
+from studio.ui.strip import download, parcel, strip_value
 from studio.ui.tabs.neighbourhood_canvas import EMPTY_AROUND, Room, Stay, dots_value, draw, remarks
 
 if TYPE_CHECKING:
@@ -38,7 +50,6 @@ WAYS = [("Mix neighbours", "convex"), ("Draw from the density", "density")]
 K, MOST_K, MAX_SPREAD = 5, 16, 2.0
 BANDWIDTH, SHARPEST, BROADEST = 0.25, 0.02, 1.5
 MAKING, OUTPUTS, SETTINGS = 7, 9, 6  # how many outputs making and opening have, and how many the widgets are
-SEEDS = 1_000_000  # what the dice roll: short enough to tell somebody
 SETTLED = "Click a picture or the map to go there; star what you want to keep."
 NO_BANK = "There is no bank of codes here yet to look around in: pull one, then start the studio again."
 
@@ -74,7 +85,7 @@ class Neighbourhood:
         """Lays it out inside the tab's pane and connects it."""
         with gr.Column(elem_classes=["side", "in-around"]):
             source, upload = self._photos.build("around-source")
-            controls, dice = self._build_controls()
+            controls = self._build_controls()
             problem, make, stop = action_row("around")
         with gr.Column(elem_classes=["canvas", "in-around"]):
             stage = drawn("around", "around", "go", "back", "maps", "keep", "export")
@@ -91,15 +102,14 @@ class Neighbourhood:
         gr.on(turned, self._turn, [desk, *controls.all()], self.making, **latest)
         controls.domain.change(self._show_source, [desk, controls.domain], [desk, source], **QUIET)
         controls.way.change(_dials, [controls.way], [controls.k, controls.spread, controls.bandwidth], **QUIET)
-        dice.click(lambda: secrets.randbelow(SEEDS), None, controls.seed, **QUIET)
         stage.go(self._go, [desk, *controls.all()], self.making, **latest)
         stage.back(self._back, [desk], [*self.making, *self.outputs[2:-1]], **QUIET)
         stage.maps(self._show_map, [desk], [stage, dots], **QUIET)
         stage.keep(self._keep, [desk], [desk, stage, shell.strip, shell.courier], **QUIET)
         stage.export(self._export, [desk], [desk, shell.courier], **QUIET)
-        stop.click(_stop, [desk], [desk, stop], **QUIET)
+        stop.click(stopping(_room), [desk], [desk, stop], **QUIET)
 
-    def _build_controls(self) -> tuple[Controls, gr.Button]:
+    def _build_controls(self) -> Controls:
         domain = gr.Radio([], label="What", elem_id="around-domain", elem_classes=["chips", "titled"])
         way = gr.Radio(WAYS, value="convex", label="New ones", elem_id="around-way", elem_classes=["chips", "titled"])
         dial: dict[str, Any] = {"elem_classes": "dial", "buttons": ["reset"]}
@@ -112,10 +122,8 @@ class Neighbourhood:
             SHARPEST, BROADEST, BANDWIDTH, step=0.01, label="Imagination", visible=False, elem_id="around-bandwidth",
             info="h, the width of the kernels: little of it remembers, much of it makes things up", **dial,
         )  # fmt: skip
-        with gr.Row(elem_classes="seed-row"):
-            seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="around-seed")
-            dice = gr.Button("⚄", elem_classes="dice", elem_id="around-dice")
-        return Controls(domain, way, k, spread, bandwidth, seed), dice
+        seed, _ = seed_row("around")
+        return Controls(domain, way, k, spread, bandwidth, seed)
 
     def open(self, desk: Desk) -> tuple[Any, ...]:
         """What a visitor finds, one value per output."""
@@ -403,7 +411,7 @@ class Neighbourhood:
                 data, name = to_png(place.image, recipe), f"{stay.name(place)}.png"
         except LookupError:
             return desk, parcel(desk, note=note("That is not here any more: make it again.", True))
-        return desk, download(desk, without_recipe(data) if event_value(event, "bare") is True else data, name)
+        return desk, download(desk, event, data, name)
 
     @staticmethod
     def _picture(room: Room, event: gr.EventData) -> tuple[Stay, Place, Recipe]:
@@ -453,8 +461,3 @@ def _widgets(request: NeighboursRequest) -> tuple[Any, ...]:
 def _dials(way: str) -> tuple[Any, ...]:
     convex = way == "convex"
     return gr.Slider(visible=convex), gr.Slider(visible=convex), gr.Slider(visible=not convex)
-
-
-def _stop(desk: Desk) -> tuple[Desk, Any]:
-    _room(desk).stopped = True
-    return desk, gr.Button(interactive=False)
