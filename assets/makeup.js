@@ -256,8 +256,12 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
     empty.hidden = !view.hidden;
     [side, png].forEach((node) => { node.hidden = !there; });
     sheet.hidden = !value.sheet;
-    if (!value.before) { keep.hidden = true; return; }
     drawControls();
+    if (!value.before) {
+      keep.hidden = true;
+      root.dataset.asked = name(); // what is asked for has no answer before there is a face
+      return;
+    }
     drawCells(grid, value.cells, cellNode);
     drawCells(liked, shelf, cellNode);
     none.hidden = shelf.length > 0;
