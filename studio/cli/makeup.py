@@ -37,7 +37,8 @@ def makeup(
 ) -> None:
     """Put makeup on a face or take it off without making somebody else of it; writes the photo for each look and a sheet."""
     from studio.core.images import open_photo
-    from studio.pipelines.looks import REGIONS, LookFile
+    from studio.core.regions import REGIONS
+    from studio.pipelines.looks import LookFile
     from studio.pipelines.makeup import MakeupRequest, check_direction, style_of
 
     direction = check_direction(pair, direction)

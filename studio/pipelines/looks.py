@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from studio.core.recipe import CardId, ShownName
+from studio.core.regions import REGIONS
 from studio.latent.traverse import spherical
 from studio.models.munit import STYLE
 from studio.pipelines.parts import is_number
@@ -27,7 +28,6 @@ PAIRS = {
     "makeup": {"apply": ("bare", "makeup"), "remove": ("makeup", "bare")},
     "age": {"older": ("young", "old"), "younger": ("old", "young")},
 }
-REGIONS = ("lips", "eyes", "skin")
 
 Style = tuple[float, ...]
 _Number = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST, allow_inf_nan=False)]

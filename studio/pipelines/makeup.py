@@ -21,12 +21,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from studio.core.faces import Crop, align, lay_on_edges, within
 from studio.core.images import Photo, display_name, resize, to_float, to_uint8
 from studio.core.recipe import Recipe
+from studio.core.regions import REGIONS, cast_of, region_mask, skin_in
 from studio.core.registry import Card, Registry
 from studio.pipelines.conditioned import check_seed
 from studio.pipelines.judgement import (
@@ -43,7 +43,6 @@ from studio.pipelines.judgement import (
 )
 from studio.pipelines.looks import (
     PAIRS,
-    REGIONS,
     LookFile,
     Style,
     as_numbers,
@@ -64,9 +63,6 @@ PROPERTIES = ("identity", "gender", "age", "ethnicity")  # that a pair's network
 WANTED = {"makeup": ("makeup",), "age": ("age",)}  # the readings that a pair is there to change
 PORTRAIT = 600  # px, side of the portrait that is shown and judged; a whole number of them is beyond the head frame
 SHEET = 256  # px, side of a face on the sheet
-# How far a region reaches beyond its class, of the face frame's side: a lip's contour, and the lids up to the brow.
-LIPS_REACH, LIDS_REACH = 0.008, 0.07
-CERTAIN = 0.25  # probability from which on a place may belong to the mouth
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,7 @@ class MakeupRequest:
         reference: a photo whose style is the look, instead of drawn ones; ``reference_face`` is the face that is meant.
         styles: codes that are the looks, instead of drawn ones; beside a reference they come after it.
         mix: of two looks, the reference and a style or two styles, makes one: this share (0 to 1) of the way to the second.
-        regions: where the look is laid on, of ``looks.REGIONS``.
+        regions: where the look is laid on, of ``REGIONS``.
         full_size: whether each look comes in the whole photo at once; ``full_picture`` makes that later.
 
     Raises:
@@ -498,62 +494,20 @@ def _drawn(
     engine: Engine, request: MakeupRequest, networks: Networks, found: Found, style: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """G_target(c, s, keep) float32 (3, R, R), and what the photo gets of its difference from the reconstruction, (R, R, 3)."""
-    keep = np.array([list(keep_of(networks, request).values())], np.float32)
+    held = keep_of(networks, request)
+    keep = np.array([list(held.values())], np.float32)
     (plain,) = engine.run(networks.target.id, content=found.content, style=style[None], keep=keep, **found.extras)
     change = 127.5 * (plain - found.reconstruction).transpose(1, 2, 0)
     if request.pair == "makeup":
-        change = change - np.float32(request.keep) * cast_of(change, found.classes)
-    return plain, np.ascontiguousarray(change * region_mask(found.classes, request.pair, request.regions)[:, :, None])
-
-
-def cast_of(change: np.ndarray, classes: dict[str, np.ndarray]) -> np.ndarray:
-    """The mean of a change (R, R, 3) over the skin of the face, (3,): what it does to the skin as a whole.
-
-    Who is kept keeps the colour of their skin: makeup is what differs from place to place. Photos with makeup are brighter on the
-    whole than those without, and a network that learns from both lightens everybody.
-    """
-    weights = (classes["skin"] + classes["nose"])[:, :, None]
-    return (change * weights).sum((0, 1)) / max(float(weights.sum()), 1e-6)
+        change = change - np.float32(held["identity"]) * cast_of(change, skin_in(found.classes))
+    if request.pair == "makeup" or request.regions != REGIONS:  # age shows everywhere, unless only some regions are meant
+        change = change * region_mask(found.classes, request.regions)[:, :, None]
+    return plain, np.ascontiguousarray(change)
 
 
 def _on_portrait(found: Found, change: np.ndarray) -> np.ndarray:
     """The change laid on the portrait that is shown and judged, uint8 (S, S, 3)."""
     return lay_on_edges(found.portrait.image, change, within(found.crop, found.portrait))
-
-
-# --- regions ------------------------------------------------------------------------------------------------------------------
-
-
-def region_mask(classes: dict[str, np.ndarray], pair: str, regions: Sequence[str]) -> np.ndarray:
-    """How much of a change is laid on where, float32 (R, R) in [0, 1].
-
-    Makeup goes on lips, around the eyes and on the skin, never on hair, teeth, eyeballs, clothes or what is behind. Age shows
-    everywhere, unless only some regions are meant.
-    """
-    side = len(classes["skin"])
-    if pair == "age" and tuple(regions) == REGIONS:
-        return np.ones((side, side), np.float32)
-    face = sum(classes[name] for name in ("skin", "nose", "ears", "brows", "eyes", "lips"))
-    lips = _spread(classes["lips"] * _largest(classes["lips"] + classes["mouth"]), LIPS_REACH * side) * (1 - classes["mouth"])
-    lids = np.maximum(_spread(classes["eyes"], LIDS_REACH * side), classes["brows"])
-    eyes = lids * face * (1 - lips)
-    balls = cv2.erode(classes["eyes"], np.ones((3, 3), np.uint8))  # their rims are where lashes and liner are
-    masks = {"lips": lips, "eyes": eyes * (1 - balls), "skin": face * (1 - lips) * (1 - eyes)}
-    return sum(masks[region] for region in regions).clip(0, 1)
-
-
-def _largest(chance: np.ndarray) -> np.ndarray:
-    """1 in the largest connected part of a class (R, R), else 0: a red thing beside the face is no mouth."""
-    count, parts, figures, _ = cv2.connectedComponentsWithStats((chance > CERTAIN).astype(np.uint8))
-    largest = 1 + np.argmax(figures[1:, cv2.CC_STAT_AREA]) if count > 1 else -1
-    return cv2.dilate((parts == largest).astype(np.float32), np.ones((3, 3), np.uint8))
-
-
-def _spread(chance: np.ndarray, reach: float) -> np.ndarray:
-    """A class (R, R) and what lies up to ``reach`` px around it, fading."""
-    size = 2 * round(reach) + 1
-    grown = cv2.dilate(chance, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-    return cv2.GaussianBlur(grown, (0, 0), max(reach / 2, 0.5))
 
 
 # --- looks as files -----------------------------------------------------------------------------------------------------------

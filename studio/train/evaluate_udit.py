@@ -3,7 +3,7 @@ many looks it still gives (table 5.4).
 
 Photos are of part 9, which no network learnt from; what was a constraint in training measures nothing here. A row is a network at
 one keep: MUNIT is keep 0, UDIT keep 1 of the same network. What is measured is the photo with the change on it, as the studio
-shows it, at the networks' own resolution.
+lays it on (where makeup goes, without what it does to the skin as a whole), at the networks' own resolution.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from studio.models.munit import STYLE
 from studio.train.data import VALIDATION_PARTS, read_pack, to_unit
 from studio.train.judges import ETHNICITIES, DemographicsJudge, MakeupJudge
 from studio.train.loop import Settings
-from studio.train.udit import PAIRS, VARIANTS, Row, read_end
+from studio.train.udit import PAIRS, VARIANTS, Faces, Row, find_places, read_end
 
 KEEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 NAMES = {("", 0.0): "MUNIT", ("", 1.0): "UDIT", ("pi", 0.0): "MUNIT+PI", ("pi", 1.0): "UDIT+PI", ("plain", 0.0): "MUNIT alone"}
@@ -46,13 +46,18 @@ Report = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Inputs:
-    """Photos of one gender that are translated from one end of a pair: float32 (N, 3, R, R), and their rows."""
+    """Photos of one gender that are translated from one end of a pair, and their rows."""
 
     pair: str
     end: int
     gender: str
-    photos: Tensor
+    faces: Faces
     rows: tuple[Row, ...]
+
+    @property
+    def photos(self) -> Tensor:
+        """float32 (N, 3, R, R)."""
+        return self.faces.photo
 
     @property
     def name(self) -> str:
@@ -135,18 +140,16 @@ class Translator:
         self.encoders, self.decoders = ([load(part, end) for end in self.pair.ends] for part in ("encoder", "decoder"))
 
     @torch.inference_mode()
-    def __call__(self, photos: Tensor, end: int, styles: Tensor, keep: float) -> np.ndarray:
-        """Photos (N, 3, R, R), or one (1, 3, R, R), of an end with the change to the other one on them, in styles (N, 8): float32
-        (N, 3, R, R)."""
+    def __call__(self, faces: Faces, end: int, styles: Tensor, keep: float) -> np.ndarray:
+        """Faces of an end, or one, with the change to the other one on them, in styles (N, 8): float32 (N, 3, R, R)."""
         made = []
-        parts = styles.split(CHUNK)
-        for photo, style in zip(photos.split(CHUNK) if len(photos) > 1 else [photos] * len(parts), parts, strict=True):
-            found = self.encoders[end](photo)
-            own, everything = found.pop("style"), photo.new_ones(len(photo), len(self.pair.properties))
+        for some, style in zip(faces.parts(CHUNK, len(styles)), styles.split(CHUNK), strict=True):
+            found = self.encoders[end](some.photo)
+            own, everything = found.pop("style"), some.photo.new_ones(len(some.photo), len(self.pair.properties))
             back = self.decoders[end](style=own, keep=everything, **found)
             found = {name: maps.expand(len(style), -1, -1, -1) for name, maps in found.items()}
             drawn = self.decoders[1 - end](style=style, keep=keep * everything.expand(len(style), -1), **found)
-            made.append((photo + drawn - back).clamp(-1, 1))
+            made.append(some.with_change(drawn - back, keep * everything[:, 0]))
         return torch.cat(made).numpy()
 
 
@@ -229,13 +232,14 @@ def evaluate_udit(
 
 def read_inputs(pair: str, most: int, size: int, settings: Settings) -> list[Inputs]:
     """Photos of part 9 by end and gender, men of the first end first; kinds with fewer than ten are left out."""
-    found = []
+    found, places = [], find_places(PAIRS[pair])
     for end in (0, 1):
         pack = read_end(PAIRS[pair], end, size, settings, VALIDATION_PARTS)
         for gender in "MF":
             some = pack.select(lambda row, gender=gender: row["gender"] == gender)
             if len(some) >= 10:
-                found.append(Inputs(pair, end, gender, to_unit(some.images[:most]), tuple(some.rows[:most])))
+                faces = Faces.read(some.images[:most], places)
+                found.append(Inputs(pair, end, gender, faces, tuple(some.rows[:most])))
     return found
 
 
@@ -250,8 +254,8 @@ def measure(
 ) -> Figure:
     """One row; with ``looks`` and photos of the other end (M, 3, R, R) diversity and KID as well."""
     draws = torch.Generator().manual_seed(0)
-    photos, count = inputs.photos, len(inputs.photos)
-    before, made = photos.numpy(), translator(photos, inputs.end, torch.randn(count, STYLE, generator=draws), keep)
+    count = len(inputs.photos)
+    before, made = inputs.photos.numpy(), translator(inputs.faces, inputs.end, torch.randn(count, STYLE, generator=draws), keep)
     man = inputs.gender == "M"
     sure = [_sure(engine, images, man) for images in (before, made)]
     lpips = kid_of_all = None
@@ -279,14 +283,15 @@ def measure_groups(
 ) -> list[Group]:
     """Makeup on part 9 of faces_tight96, group by group, at keep 0 and 1."""
     pack, found = read_pack("faces_tight96", size, data_dir).parts(VALIDATION_PARTS), []
+    places = find_places(PAIRS["makeup"])
     for place, group in enumerate(ETHNICITIES):
         some = pack.select(lambda row, group=group: row["ethnicity"] == group)
         men = np.array([row["gender"] == "M" for row in some.rows[:most]])
-        photos = to_unit(some.images[:most])
-        styles = torch.randn(len(photos), STYLE, generator=torch.Generator().manual_seed(0))
+        faces = Faces.read(some.images[:most], places)
+        styles = torch.randn(len(men), STYLE, generator=torch.Generator().manual_seed(0))
         for nth, keep in enumerate((0.0, 1.0)):
             report(2 * place + nth, f"{group}, keep {keep:.0f}")
-            before, made = photos.numpy(), translator(photos, 0, styles, keep)
+            before, made = faces.photo.numpy(), translator(faces, 0, styles, keep)
             sure = [_sure(engine, images, men) for images in (before, made)]
             colours = np.array([[_skin(image) for image in images] for images in (before, made)])
             angles = [[typology_angle(colour) for colour in each] for each in colours]
@@ -294,7 +299,7 @@ def measure_groups(
                 Group(
                     group=group,
                     keep=keep,
-                    photos=len(photos),
+                    photos=len(men),
                     flips=_share(sure[1] < 0.5),
                     flips_of_photos=_share(sure[0] < 0.5),
                     id_distance=round(float(_identity(engine, before, made).mean()), 3),
@@ -338,9 +343,9 @@ def _as_asked(engine: Engine, inputs: Inputs, before: np.ndarray, made: np.ndarr
 def _diversity(engine: Engine, translator: Translator, inputs: Inputs, keep: float, looks: int, draws: torch.Generator) -> float:
     """Table 5.4: the mean distance of looks of one photo that were drawn one after the other."""
     apart = []
-    for photo in inputs.photos[:COMPARED].split(1):
+    for face in inputs.faces.first(COMPARED).parts(1):
         styles = torch.randn(looks, STYLE, generator=draws)
-        maps = feature_maps(ask_judge(engine, translator(photo, inputs.end, styles, keep)))
+        maps = feature_maps(ask_judge(engine, translator(face, inputs.end, styles, keep)))
         apart.append(distance([each[:-1] for each in maps], [each[1:] for each in maps]).mean())
     return round(float(np.mean(apart)), 4)
 

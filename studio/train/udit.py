@@ -2,20 +2,24 @@
 
 The losses are eq. 5.3 to 5.8; what differs, and why, is in ``docs/udit.md``. Above all: how much lambda_U weighs is drawn for
 each picture and told to the decoder, so that one network is MUNIT (keep 0), UDIT (keep 1) and what lies between; and what
-critics and extractors look at is the photo with the decoders' difference on it, as the studio shows it.
+critics and extractors look at is the photo with the decoders' difference on it, as the studio lays it on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from studio.core.checkpoints import CheckpointStore, default_store, load_into
+from studio.core.regions import region_mask, skin_in
+from studio.core.registry import build
 from studio.models.munit import STYLE, Decoder, Encoder
 from studio.train.augment import similarity_crops, translation
 from studio.train.critics import FeatureDiscriminator, imagenet_trunk
@@ -44,6 +48,7 @@ WARM_UP = 5_000  # pictures of each end that only come back; critics and extract
 RATES = 1e-3, 6e-4  # of the translators, then and afterwards
 WOMEN = 0.05  # of the bare faces (table 5.1)
 SHOWN = 10
+PARSER = "parsing-128"  # finds where makeup goes
 FEW = 100_000  # pictures of each end; a network that has seen fewer is a study
 MEET = 500  # pictures that new critics and readers look at before translators that were shipped go on
 
@@ -97,6 +102,74 @@ def read_end(pair: Pair, end: int, size: int, settings: Settings, parts: frozens
     return Pack(torch.cat([men.images, women.images[:some]]), men.rows + women.rows[:some])
 
 
+@dataclass(frozen=True)
+class Faces:
+    """Photos (B, 3, S, S) in [-1, 1]; ``where`` a change is laid on them and where their ``skin`` is, (B, 1, S, S) in [0, 1]."""
+
+    photo: Tensor
+    where: Tensor
+    skin: Tensor
+
+    @classmethod
+    def of(cls, images: Tensor) -> Faces:
+        """Photos with both behind their colours, (B, 5, S, S) in [-1, 1]."""
+        where, skin = ((images[:, k : k + 1] + 1) / 2 for k in (3, 4))
+        return cls(images[:, :3].contiguous(memory_format=torch.channels_last), where, skin)
+
+    @classmethod
+    def read(cls, images: Tensor, places: Callable[[Tensor], Tensor]) -> Faces:
+        """Of photos uint8 (N, 3, S, S), with what :func:`find_places` gives."""
+        return cls.of(to_unit(torch.cat([images, places(images)], 1)))
+
+    def twice(self) -> Faces:
+        return Faces(*map(_twice, (self.photo, self.where, self.skin)))
+
+    def first(self, count: int) -> Faces:
+        return Faces(self.photo[:count], self.where[:count], self.skin[:count])
+
+    def parts(self, size: int, count: int | None = None) -> Iterator[Faces]:
+        """``size`` faces after the other; a single one as often as ``count`` of it take."""
+        if count and len(self.photo) == 1:
+            return iter([self] * -(-count // size))
+        return (Faces(*some) for some in zip(*(each.split(size) for each in (self.photo, self.where, self.skin)), strict=True))
+
+    def with_change(self, change: Tensor, keep: Tensor) -> Tensor:
+        """As the studio lays a change (B, 3, S, S) on: where it goes, and without what it does to the skin as a whole, as far as
+        who somebody is is kept, (B,)."""
+        cast = (change * self.skin).sum((2, 3), keepdim=True) / self.skin.sum((2, 3), keepdim=True).clamp_min(1e-6)
+        return (self.photo + self.where * (change - keep[:, None, None, None] * cast)).clamp(-1, 1)
+
+
+def find_places(pair: Pair, store: CheckpointStore | None = None) -> Callable[[Tensor], Tensor]:
+    """What finds where a change goes on photos (N, 3, S, S), and their skin, both uint8 (N, 2, S, S). Age shows everywhere, and
+    an old skin has another colour.
+
+    Args:
+        store: has the parsing network; None for the studio's own.
+
+    Raises:
+        CheckpointError: the network is missing or damaged.
+    """
+    if pair.name != "makeup":
+        return lambda images: torch.cat([torch.full_like(images[:, :1], 255), torch.zeros_like(images[:, :1])], 1)
+    store = store or default_store()
+    card = store.registry.card(PARSER)
+    network = build(card).eval().requires_grad_(False)
+    load_into(network, store.load(card), card.file)
+
+    def places(images: Tensor) -> Tensor:
+        found = []
+        for some in images.split(SHOWN):
+            faces = F.interpolate(to_unit(some), size=(card.resolution,) * 2, mode="bilinear", antialias=True)
+            chances = F.interpolate(network(faces)["logits"].softmax(1), size=some.shape[-2:], mode="bilinear")
+            for each in chances.numpy():
+                classes = dict(zip(card.labels, each, strict=True))
+                found.append(np.stack([region_mask(classes), skin_in(classes)]))
+        return torch.from_numpy(255 * np.stack(found)).round().clamp(0, 255).to(torch.uint8)
+
+    return places
+
+
 class UDITTrainer(Trainer):
     """Both ends of a pair: encoders, decoders, critics."""
 
@@ -108,8 +181,11 @@ class UDITTrainer(Trainer):
         self.ema_half_life = 300.0
         packs = [read_end(self.pair, end, size, settings, MODEL_PARTS) for end in (0, 1)]
         self.counts = [len(pack) for pack in packs]
-        self.sampler = Sampler([pack.images.to(self.device) for pack in packs], self.generator)
-        self.held_out = [_mixed(read_end(self.pair, end, size, settings, VALIDATION_PARTS)).to(self.device) for end in (0, 1)]
+        places = find_places(self.pair)
+        images = [torch.cat([pack.images, places(pack.images)], 1).to(self.device) for pack in packs]
+        self.sampler = Sampler(images, self.generator)
+        shown = [_mixed(read_end(self.pair, end, size, settings, VALIDATION_PARTS)) for end in (0, 1)]
+        self.held_out = [to_unit(torch.cat([some, places(some)], 1)).to(self.device) for some in shown]
         self.semantics = Semantics(self) if variant != "plain" else None
         own = {"pooling_indices": variant == "pi"}
         self.configs = {"encoder": CONFIG | own, "decoder": CONFIG | own | {"properties": len(self.pair.properties)}}
@@ -147,12 +223,13 @@ class UDITTrainer(Trainer):
         return "-".join(filter(None, ("munit", self.variant, part, self.pair.ends[end], str(self.size))))
 
     def step(self) -> dict[str, Tensor]:
-        photos = [self.sampler.draw(end, self.batch).contiguous(memory_format=torch.channels_last) for end in (0, 1)]
+        drawn = [Faces.of(self.sampler.draw(end, self.batch)) for end in (0, 1)]
+        photos = [faces.photo for faces in drawn]
         losses: dict[str, Tensor] = {}
         warm = self.images >= WARM_UP
         made = [
-            self._translate(photo, end, losses) if warm else self._give_back(photo, end, losses)[1]
-            for end, photo in enumerate(photos)
+            self._translate(faces, end, losses) if warm else self._give_back(faces.photo, end, losses)[1]
+            for end, faces in enumerate(drawn)
         ]
         players = self.optimisers["translators"], self.optimisers["readers"]
         for optimiser in players:
@@ -165,17 +242,18 @@ class UDITTrainer(Trainer):
             losses |= self._train_critics(photos, [picture.detach() for picture in made[::-1]])
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _translate(self, photo: Tensor, end: int, losses: dict[str, Tensor]) -> Tensor:
-        """Photos of an end drawn as the other one's in two styles, (2 B, 3, S, S), and what is wrong with that, eq. 5.3 to 5.7.
+    def _translate(self, faces: Faces, end: int, losses: dict[str, Tensor]) -> Tensor:
+        """Faces of an end drawn as the other one's in two styles, (2 B, 3, S, S), and what is wrong with that, eq. 5.3 to 5.7.
 
         In turns one end is held by the extractors, a third of a step's time, and the other by the cycle; both count twice.
         """
         other = 1 - end
-        found, back = self._give_back(photo, end, losses)
-        found, keep = {name: _twice(maps) for name, maps in found.items()}, _twice(self._keep(len(photo)))
-        photo, back = _twice(photo), _twice(back.detach())
+        found, back = self._give_back(faces.photo, end, losses)
+        found, keep = {name: _twice(maps) for name, maps in found.items()}, _twice(self._keep(len(back)))
+        faces, back = faces.twice(), _twice(back.detach())
+        photo = faces.photo
         style, everything = torch.randn(len(photo), STYLE, device=self.device), photo.new_ones(keep.shape)
-        made = (photo + self._draw(other, found, style, keep) - back).clamp(-1, 1)
+        made = faces.with_change(self._draw(other, found, style, keep) - back, keep[:, self.pair.properties.index("identity")])
         found_again = self.networks[f"encoder-{other}"](made)
         said, seen = found_again["style"].float(), self._look(made)
         losses |= {
@@ -243,15 +321,17 @@ class UDITTrainer(Trainer):
     # --- what comes of it -----------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def translated(self, photos: Tensor, end: int, styles: Tensor, keep: float) -> Tensor:
-        """Photos of an end (N, 3, S, S) as the averages draw them at the other one, in styles (N, 8), with one keep for all."""
+    def translated(self, images: Tensor, end: int, styles: Tensor, keep: float) -> Tensor:
+        """Held-out faces of an end (N, 5, S, S) as the averages draw them at the other one, in styles (N, 8), with one keep for
+        all: (N, 3, S, S)."""
         encoder, decoders = self.ema[f"encoder-{end}"], (self.ema[f"decoder-{end}"], self.ema[f"decoder-{1 - end}"])
         made = []
-        for photo, style in zip(photos.split(SHOWN), styles.split(SHOWN), strict=True):
-            found = encoder(photo)
-            own, everything = found.pop("style"), photo.new_ones(len(photo), len(self.pair.properties))
+        for some, style in zip(images.split(SHOWN), styles.split(SHOWN), strict=True):
+            faces = Faces.of(some)
+            found = encoder(faces.photo)
+            own, everything = found.pop("style"), some.new_ones(len(some), len(self.pair.properties))
             change = decoders[1](style=style, keep=keep * everything, **found) - decoders[0](style=own, keep=everything, **found)
-            made.append((photo + change).clamp(-1, 1))
+            made.append(faces.with_change(change, keep * everything[:, 0]))
         return torch.cat(made)
 
     @torch.no_grad()
@@ -259,7 +339,8 @@ class UDITTrainer(Trainer):
         """How near photos of part 9 come back, and how much a translation changes them (mean, of 255)."""
         measures: dict[str, Any] = {}
         for end, name in enumerate(self.pair.ends):
-            photos = self.held_out[end][:100]
+            images = self.held_out[end][:100]
+            photos = Faces.of(images).photo
             found = [self.ema[f"encoder-{end}"](some) for some in photos.split(SHOWN)]
             one = photos.new_ones(1, len(self.pair.properties))
             back = [self.ema[f"decoder-{end}"](**each, keep=one.expand(len(each["style"]), -1)) for each in found]
@@ -267,7 +348,7 @@ class UDITTrainer(Trainer):
             measures[f"psnr_{name}"] = round(float(-10 * errors.log10().mean()), 2)
             styles = torch.randn(len(photos), STYLE, generator=torch.Generator().manual_seed(0)).to(self.device)
             for keep in (0.0, 1.0):
-                change = (self.translated(photos, end, styles, keep) - photos).abs().mean()
+                change = (self.translated(images, end, styles, keep) - photos).abs().mean()
                 measures[f"change_{name}_keep_{keep:.0f}"] = round(127.5 * float(change), 2)
         return measures
 
@@ -278,10 +359,11 @@ class UDITTrainer(Trainer):
         draws = torch.Generator().manual_seed(1)
         looks = [torch.randn(1, STYLE, generator=draws).to(self.device) for _ in range(2)]
         for end in (0, 1):
-            photos = self.held_out[end][:SHOWN]
+            images = self.held_out[end][:SHOWN]
+            photos = Faces.of(images).photo
             found = self.ema[f"encoder-{end}"](photos)
             rows += [photos, self.ema[f"decoder-{end}"](**found, keep=photos.new_ones(len(photos), len(self.pair.properties)))]
-            rows += [self.translated(photos, end, look.expand(len(photos), -1), keep) for keep in (0.0, 1.0) for look in looks]
+            rows += [self.translated(images, end, look.expand(len(photos), -1), keep) for keep in (0.0, 1.0) for look in looks]
         return tile(rows)
 
     def export(self, measures: dict[str, Any]) -> None:
@@ -343,7 +425,7 @@ class Semantics:
     def _measure(self) -> dict[str, list[Tensor]]:
         """The mean distances between photos, half of them of one end and half of the other."""
         sets = self.trainer.sampler.sets
-        photos = torch.cat([to_unit(images[:: max(1, len(images) // 32)][:32]) for images in sets])
+        photos = torch.cat([to_unit(images[:: max(1, len(images) // 32)][:32, :3]) for images in sets])
         found = self.found(photos, photos, photos.new_ones(len(photos), len(self.names), dtype=torch.bool))
         order = torch.arange(len(photos)).view(2, -1).T.flatten()
         found["colours"] = (_colours(photos),)
@@ -424,7 +506,7 @@ def _colours(images: Tensor) -> Tensor:
 
 
 def _mixed(pack: Pack) -> Tensor:
-    """Pictures with men and women in turns as far as there are both: uint8 in, [-1, 1] out."""
+    """Pictures with men and women in turns as far as there are both, uint8."""
     places = {who: [i for i, row in enumerate(pack.rows) if row["gender"] == who] for who in "MF"}
     turns = [place for each in zip(places["M"], places["F"], strict=False) for place in each]
-    return to_unit(pack.images[turns + sorted(set(range(len(pack))) - set(turns))])
+    return pack.images[turns + sorted(set(range(len(pack))) - set(turns))]

@@ -17,7 +17,6 @@ from studio.pipelines.makeup import (
     Look,
     MakeupRequest,
     as_the_data_are,
-    cast_of,
     full_picture,
     list_pairs,
     look_file,
@@ -26,13 +25,12 @@ from studio.pipelines.makeup import (
     networks_of,
     picture_with,
     properties_of,
-    region_mask,
     request_from_recipe,
     style_of,
 )
 from studio.pipelines.parts import Progress
 from studio.pipelines.photos import FaceChoice
-from tests.makeups import CLASSES, EYES, FACE, GREEN, MUNITS, PARSER, RED, MakeupEngine, layout, munit, photo_of
+from tests.makeups import EYES, FACE, GREEN, MUNITS, PARSER, RED, MakeupEngine, munit, photo_of
 
 
 @pytest.fixture
@@ -169,40 +167,10 @@ def test_taking_makeup_off_goes_the_other_way(engine):
     assert engine.runs[0][0].startswith("munit-encoder-makeup") and shift(result.looks[0])[0] < 0
 
 
-@pytest.mark.parametrize(("region", "place"), [("lips", (92, 64)), ("eyes", (30, 40)), ("skin", (64, 64))])
-def test_a_region_is_laid_on_alone(region, place):
-    classes = {name: (layout(128) == index).astype(np.float32) for index, name in enumerate(CLASSES)}
-    masks = {name: region_mask(classes, "makeup", (name,)) for name in ("lips", "eyes", "skin")}
-    assert masks[region][place] > 0.9 and all(mask[place] < 0.1 for name, mask in masks.items() if name != region)
-    together = region_mask(classes, "makeup", ("lips", "eyes", "skin"))
-    np.testing.assert_allclose(together, sum(masks.values()), atol=1e-5)
-    assert together[4, 64] == 0 and together[64, 2] == 0 and together[42, 40] < 0.01  # hair, what is behind, and eyeballs stay
-    assert region_mask(classes, "age", ("lips", "eyes", "skin")).min() == 1
-
-
-def test_something_red_beside_the_face_is_no_mouth():
-    classes = {name: (layout(128) == index).astype(np.float32) for index, name in enumerate(CLASSES)}
-    classes["lips"][100:104, 10:14] = 1
-    classes["lips"][90:94, 60:68], classes["mouth"][90:94, 60:68] = 0, 1  # teeth
-    mask = region_mask(classes, "makeup", ("lips",))
-    assert mask[102, 12] == 0 and mask[92, 64] < 0.1 and mask[86, 64] > 0.9 and mask[97, 64] > 0.9
-
-
-def test_a_face_without_a_mouth_has_no_lips():
-    classes = {name: (layout(128) == index).astype(np.float32) for index, name in enumerate(CLASSES)}
-    classes["lips"][:] = 0
-    assert region_mask(classes, "makeup", ("lips",)).max() == 0
-
-
 def test_who_is_kept_keeps_the_colour_of_their_skin(engine):
     """A tint of everything is a colour cast; what differs from place to place is makeup."""
     kept, free = (made(engine, request(keep=keep)).looks[0] for keep in (1, 0))
     assert kept.measures.skin_delta_e < 0.5 < 4 < free.measures.skin_delta_e
-    flat, dots = np.full((32, 32, 3), 9, np.float32), np.zeros((32, 32, 3), np.float32)
-    dots[26, 16] = 50  # a lip
-    classes = {"skin": np.ones((32, 32), np.float32), "nose": np.zeros((32, 32), np.float32)}
-    classes["skin"][24:28] = 0
-    np.testing.assert_allclose(cast_of(flat + dots, classes), 9)
 
 
 def test_regions_reach_the_picture(engine):

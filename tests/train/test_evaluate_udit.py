@@ -14,7 +14,7 @@ from studio.train import evaluate_udit as module
 from studio.train.evaluate_udit import KEEPS, Figure, Figures, Inputs, evaluate_udit, find_translators, measure, read_inputs
 from studio.train.judges import ETHNICITIES, DemographicsJudge
 from studio.train.loop import run
-from studio.train.udit import UDITTrainer
+from studio.train.udit import Faces, UDITTrainer
 from tests.train.small import go, settings, write_pack
 
 SIDE = 32
@@ -56,8 +56,8 @@ class Engine:
 class Painter:
     """Adds the first three numbers of a style to a picture's colours, the less the more is kept."""
 
-    def __call__(self, photos, end, styles, keep):
-        return (photos + (1 - keep) * styles[:, :3, None, None]).numpy()
+    def __call__(self, faces, end, styles, keep):
+        return (faces.photo + (1 - keep) * styles[:, :3, None, None]).numpy()
 
 
 @pytest.fixture
@@ -70,7 +70,12 @@ def plain(red, green=0.0, blue=0.0, count=4):
 
 
 def inputs_of(photos, pair="makeup", end=0, gender="M"):
-    return Inputs(pair, end, gender, photos, ())
+    return Inputs(pair, end, gender, faces_of(photos), ())
+
+
+def faces_of(photos):
+    """Photos that are skin all over."""
+    return Faces(photos, *2 * [torch.ones_like(photos[:, :1])])
 
 
 class Blend:
@@ -79,7 +84,7 @@ class Blend:
     def __init__(self, red, green=0.0, blue=0.0):
         self.made = plain(red, green, blue)
 
-    def __call__(self, photos, end, styles, keep):
+    def __call__(self, faces, end, styles, keep):
         return self.made[:1].expand(len(styles), -1, -1, -1).numpy()
 
 
@@ -109,15 +114,16 @@ def test_looks_are_compared_with_one_another(engine):
     assert measure(engine, Painter(), inputs_of(photos), "x", 1.0).lpips is None
 
 
-def test_groups_are_told_what_happens_to_their_skin(engine, tmp_path):
+def test_groups_are_told_what_happens_to_their_skin(engine, monkeypatch, tmp_path):
     rows = [
         {"file_name": f"{i}.png", "gender": "MF"[i % 2], "age": "40", "ethnicity": group}
         for i, group in enumerate(ETHNICITIES * 40)
     ]
     write_pack(tmp_path, "faces_tight96", rows, side=SIDE)
+    monkeypatch.setattr(module, "find_places", lambda pair: lambda images: torch.full_like(images[:, :2], 255))
     brighter = Painter()
     brighter.__class__ = type(
-        "Brighter", (), {"__call__": lambda self, p, end, s, keep: (p + 0.4 * (1 - keep)).clamp(-1, 1).numpy()}
+        "Brighter", (), {"__call__": lambda self, faces, end, s, keep: (faces.photo + 0.4 * (1 - keep)).clamp(-1, 1).numpy()}
     )
     found = module.measure_groups(engine, brighter, 5, SIDE, tmp_path, lambda done, now: None)
     assert [(g.group, g.keep) for g in found] == [(group, keep) for group in ETHNICITIES for keep in (0.0, 1.0)]
@@ -147,12 +153,13 @@ def folder(tmp_path, precise, monkeypatch):
     from studio.train import udit
     from studio.train.critics import FeatureDiscriminator
     from tests.train.small import Trunk
-    from tests.train.test_udit import Extractor, LightMeter, face
+    from tests.train.test_udit import Extractor, LightMeter, face, left_half
 
     values = {"CONFIG": {"width": 4, "blocks": 1}, "WARM_UP": 0}
     values |= {"imagenet_trunk": lambda data, pairs: Trunk(FeatureDiscriminator.widths).eval()}
     values |= {"mobilefacenet": lambda data: Extractor(), "property_network": lambda runs, name: Extractor()}
-    values["DemographicsReader"] = lambda runs: LightMeter()
+    values |= {"DemographicsReader": lambda runs: LightMeter(), "find_places": lambda pair: left_half}
+    monkeypatch.setattr(module, "find_places", lambda pair: left_half)
     for name, value in values.items():
         monkeypatch.setattr(udit, name, value)
     kinds = [("M", "none", 150), ("F", "none", 30), ("F", "makeup", 150)]
@@ -199,9 +206,9 @@ def test_what_is_shipped_goes_before_what_a_run_left(folder, tmp_path):
 def test_many_looks_of_one_photo_are_those_one_by_one(folder, engine):
     translator = find_translators(engine, "makeup", SIDE, folder / "runs")["pi"]
     photo, styles = torch.rand(1, 3, SIDE, SIDE), torch.randn(20, 8)
-    many = translator(photo, 0, styles, 0.5)
+    many = translator(faces_of(photo), 0, styles, 0.5)
     assert many.shape == (20, 3, SIDE, SIDE)
-    assert np.allclose(many, translator(photo.expand(20, -1, -1, -1), 0, styles, 0.5), atol=1e-5)
+    assert np.allclose(many, translator(faces_of(photo.expand(20, -1, -1, -1)), 0, styles, 0.5), atol=1e-5)
 
 
 def test_without_networks_it_says_which(engine, tmp_path):

@@ -172,6 +172,23 @@ def test_a_shipped_generator_waits_for_a_new_d(make, monkeypatch, tmp_path):
     assert changed(before["generator"], trainer, "generator")
 
 
+def test_what_is_hard_is_asked_for_more_often():
+    torch.manual_seed(0)
+    photos = labels("Young").repeat(4000, 1)
+    turned = (Attributes(ATTRIBUTES).changed(photos) != photos).float().mean(0)
+    often = dict(zip(ATTRIBUTES, turned.tolist(), strict=True))
+    one = (1 - sdit.ALSO) / (len(ATTRIBUTES) + len(sdit.HARD))  # of what is not asked for beside another
+    assert often["Smiling"] == pytest.approx(sdit.ALSO + one, abs=0.02)
+    assert often["Mouth_Slightly_Open"] == pytest.approx(sdit.ALSO + 2 * one, abs=0.02)
+
+
+def test_attention_is_saved_by_gathering_and_not_by_dimming():
+    gathered, spread = torch.zeros(2, 2, 1, 16, 16)
+    gathered[:, :, 4:8, 4:8], spread[:] = 0.8, 0.8
+    assert sdit.spread_of(gathered) == pytest.approx(1 / 16) and sdit.spread_of(spread) == pytest.approx(1)
+    assert sdit.spread_of(0.1 * gathered) == pytest.approx(1 / 16) and sdit.spread_of(0 * spread) == 0
+
+
 def test_photos_that_shall_stay_count_as_those_that_come_back(make, monkeypatch):
     """They are asked for what they show; a network that gives every photo back has nothing to lose."""
     trainer = make()

@@ -1,14 +1,20 @@
 """UDIT: whose faces are at which end, what keep does to the losses, who learns, and what is shipped."""
 
+import numpy as np
 import pytest
 import torch
+from skimage import data as photographs
 from torch import nn
 
+from studio.core.engine import Engine
+from studio.core.faces import align
+from studio.core.regions import cast_of, region_mask, skin_in
+from studio.pipelines.judgement import parse
 from studio.train import udit
 from studio.train.critics import FeatureDiscriminator
 from studio.train.data import JUDGE_PARTS, MODEL_PARTS, VALIDATION_PARTS
 from studio.train.loop import run
-from studio.train.udit import PAIRS, UDITTrainer, read_end
+from studio.train.udit import PAIRS, Faces, UDITTrainer, find_places, read_end
 from tests.train.small import (
     Trunk,
     assert_resumes,
@@ -61,11 +67,25 @@ class LightMeter(nn.Module):
         return {name: (image.mean((1, 2, 3))[:, None],) for name in names}
 
 
+def eileen():
+    """A face that no pack has, uint8 (128, 128, 3)."""
+    eyes = np.array([[204.5, 101.5], [247.5, 104.0]])
+    return align(photographs.astronaut(), eyes, "face", 128).image
+
+
+def left_half(images):
+    """Makeup goes on the left half, and all of it is skin."""
+    where = torch.full_like(images[:, :2], 255)
+    where[:, 0, :, SIDE // 2 :] = 0
+    return where
+
+
 @pytest.fixture
 def make(data, precise, monkeypatch, tmp_path):
     torch.manual_seed(0)
     monkeypatch.setattr(udit, "CONFIG", {"width": 4, "blocks": 1})
     monkeypatch.setattr(udit, "WARM_UP", 0)
+    monkeypatch.setattr(udit, "find_places", lambda pair: left_half if pair.name == "makeup" else find_places(pair))
     monkeypatch.setattr(udit, "imagenet_trunk", lambda data, pairs: Trunk(FeatureDiscriminator.widths).eval())
     monkeypatch.setattr(udit, "mobilefacenet", lambda data: Extractor())
     monkeypatch.setattr(udit, "property_network", lambda runs, name: Extractor())
@@ -206,7 +226,7 @@ def test_critics_leave_no_gradient_in_what_made_their_pictures(make):
     trainer = make()
     go(trainer, 1)
     before = snapshot(trainer, "decoder-0")
-    photos = [trainer.sampler.draw(end, 4) for end in (0, 1)]
+    photos = [trainer.sampler.draw(end, 4)[:, :3] for end in (0, 1)]
     trainer._train_critics(photos, [photo.flip(3) for photo in photos])
     assert not changed(before, trainer, "decoder-0")
 
@@ -214,10 +234,36 @@ def test_critics_leave_no_gradient_in_what_made_their_pictures(make):
 def test_a_translation_is_the_photo_where_both_decoders_agree(make):
     trainer = make()
     trainer.ema["decoder-1"].load_state_dict(trainer.ema["decoder-0"].state_dict())
-    photos = trainer.held_out[0][:3]
+    images = trainer.held_out[0][:3]
+    photos = images[:, :3].contiguous()
     own = trainer.ema["encoder-0"](photos)["style"]
-    assert torch.allclose(trainer.translated(photos, 0, own, 1.0), photos, atol=1e-5)
-    assert not torch.allclose(trainer.translated(photos, 0, own + 3, 1.0), photos, atol=1e-5)
+    assert torch.allclose(trainer.translated(images, 0, own, 1.0), photos, atol=1e-5)
+    made = trainer.translated(images, 0, own + 3, 0.0)
+    half = SIDE // 2
+    assert not torch.allclose(made[..., :half], photos[..., :half], atol=1e-5)
+    assert torch.equal(made[..., half:], photos[..., half:])  # no makeup goes there
+
+
+def test_a_change_is_laid_on_as_the_studio_lays_it_on():
+    """The Makeup tab's own arithmetic, on a face that the studio's own parsing network sees."""
+    image = torch.from_numpy(np.ascontiguousarray(eileen().transpose(2, 0, 1)))[None]
+    faces = Faces.read(image, find_places(PAIRS["makeup"]))
+    with Engine() as engine:
+        classes = parse(engine, eileen(), len(eileen()))
+    where = region_mask(classes)
+    np.testing.assert_allclose(faces.where[0, 0], where, atol=0.02)
+    assert 0.2 < where.mean() < 0.8 and where[8, 8] < 0.1
+    change = np.random.default_rng(0).normal(size=(*where.shape, 3)).astype(np.float32) / 50 + np.float32([0.1, 0, -0.1])
+    laid = (change - 0.5 * cast_of(change, skin_in(classes))) * where[:, :, None]
+    made = faces.with_change(torch.from_numpy(change.transpose(2, 0, 1))[None], torch.tensor([0.5]))
+    wanted = (faces.photo[0].permute(1, 2, 0).numpy() + laid).clip(-1, 1)
+    np.testing.assert_allclose(made[0].permute(1, 2, 0), wanted, atol=0.005)
+
+
+def test_age_shows_everywhere(make):
+    faces = Faces.of(make("age").held_out[0])
+    change = torch.rand_like(faces.photo) / 10
+    assert torch.equal(faces.with_change(change, torch.ones(len(change))), (faces.photo + change).clamp(-1, 1))
 
 
 @pytest.mark.parametrize("variant", ["", "pi"])
@@ -240,7 +286,7 @@ def test_what_is_shipped_draws_what_the_average_draws(make, pair, variant, tmp_p
     assert (card.family, card.task, card.frame, card.domains) == ("munit", "decode", "face", ("face", pair))
     assert card.labels == trainer.pair.properties and card.config["end"] == first and card.config["pair"] == pair
     store = store_of(tmp_path / "shipped", export)
-    photos = trainer.held_out[0][:2]
+    photos = trainer.held_out[0][:2, :3]
     found = shipped(store, f"{name}-encoder-{first}-{SIDE}")(photos)
     made = shipped(store, card.id)(**found, keep=torch.ones(2, 3))
     wanted = trainer.ema["decoder-0"](**trainer.ema["encoder-0"](photos), keep=torch.ones(2, 3))

@@ -254,7 +254,7 @@ class MakeupTab(PhotoTab):
 
     def _set_way(self, room: Dressing, pair: str, direction: str) -> None:
         """Another pair or direction: what can be kept and where follows. Raises ``ValueError`` for one that there is not."""
-        from studio.pipelines.looks import REGIONS
+        from studio.core.regions import REGIONS
         from studio.pipelines.makeup import check_direction, properties_of
 
         direction = check_direction(pair, direction)
