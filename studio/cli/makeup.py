@@ -22,7 +22,9 @@ def makeup(
     pair: Annotated[str, typer.Option(help="makeup or age.")] = "makeup",
     keep: Annotated[float, typer.Option(help="0 as the data are, 1 keeps who somebody is.")] = 1.0,
     properties: Annotated[str, typer.Option(help="What to keep, with commas between: identity, gender, age; or all.")] = "all",
-    looks: Annotated[int, typer.Option(help="How many looks to draw.")] = 5,
+    looks: Annotated[
+        int | None, typer.Option(help="How many looks; drawn ones follow those that are given.", show_default="5, or those given")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same looks.")] = 0,
     amount: Annotated[float, typer.Option(help="0 the photo itself, 1 the look, up to 1.5 more of it.")] = 1.0,
     regions: Annotated[str, typer.Option(help="Where: lips, eyes, skin, with commas between; or all.")] = "all",
@@ -38,12 +40,16 @@ def makeup(
     """Put makeup on a face or take it off without making somebody else of it; writes the photo for each look and a sheet."""
     from studio.core.images import open_photo
     from studio.core.regions import REGIONS
-    from studio.pipelines.looks import LookFile
-    from studio.pipelines.makeup import MakeupRequest, check_direction, style_of
+    from studio.pipelines.looks import LookFile, as_numbers, random_style
+    from studio.pipelines.makeup import LOOKS, MakeupRequest, check_direction, style_of
 
     direction = check_direction(pair, direction)
     files = [open_style(path, LookFile) for path in look or ()]
     meant = [file.regions for file in files if file.regions] if regions == "all" else []
+    styles = tuple(style_of(file, pair, direction) for file in files)
+    given = len(styles) + (reference is not None)
+    # Without any that are given the request draws its own, and a mix is one.
+    drawn = range((looks or given) - given if given and mix is None else 0)
     request = MakeupRequest(
         photo=open_photo(photo),
         pair=pair,
@@ -51,11 +57,11 @@ def makeup(
         face=face_of(face),
         keep=keep,
         properties=None if properties == "all" else names_in(properties),
-        looks=looks,
+        looks=LOOKS if looks is None else looks,
         seed=seed,
         amount=amount,
         reference=reference and open_photo(reference),
-        styles=tuple(style_of(file, pair, direction) for file in files),
+        styles=(*styles, *(as_numbers(random_style(max(seed, 0), index)) for index in drawn)),
         mix=mix,
         # A look that was made for the lips is laid on the lips, unless others come with it.
         regions=meant[0] if meant and len(files) == 1 else REGIONS if regions == "all" else names_in(regions),

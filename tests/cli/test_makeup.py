@@ -58,6 +58,12 @@ def test_a_reference_gives_its_look(capsys, studio, photo, tmp_path):
     made = answer(capsys, "makeup", photo, "--reference", rosy)
     assert len(made["results"]) == 1 and made["results"][0]["style"][0] > 0.2
     assert Recipe.from_png(Path(made["results"][0]["path"])).parameters["styles"] == [made["results"][0]["style"]]
+    more = answer(capsys, "makeup", photo, "--reference", rosy, "--looks", 3, "--seed", 5)["results"]
+    drawn = answer(capsys, "makeup", photo, "--looks", 2, "--seed", 5)["results"]
+    assert [row["style"] for row in more] == [row["style"] for row in made["results"] + drawn]
+    repeated = again(capsys, more[2]["path"], photo)["results"]
+    np.testing.assert_array_equal(pixels(repeated[2]["path"]), pixels(more[2]["path"]))
+    assert "looks" in run(capsys, "makeup", photo, "--reference", rosy, "--looks", 40).err
 
 
 def test_the_biased_answer_comes_beside_it(capsys, studio, photo):
