@@ -349,10 +349,11 @@ imaginarium.domains = (root, { trigger, watch, props }) => {
     sheet.hidden = !value.sheet;
     [keep, png, about].forEach((node) => { node.hidden = !there; });
     if (view.hidden) {
+      root.dataset.due = "true"; // whatever is asked for before there is a photo
       if (root.offsetParent) describe(currentItem(), value);
       return;
     }
-    root.dataset.due = String(Boolean(turning) || waits || value.busy); // the page's tests wait for this, too
+    root.dataset.due = String(Boolean(turning) || waits || value.busy);
     root.style.setProperty("--strength", settings.strength);
     root.style.setProperty("--where", where);
     attention.ariaValueText = `${Math.round(100 * where)} %`;
