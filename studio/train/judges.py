@@ -18,7 +18,7 @@ from torch import Tensor
 from studio.models.judges import PAIRS, Judge
 from studio.train.augment import similarity_crops
 from studio.train.critics import imagenet_trunk
-from studio.train.data import FACE, JUDGE_PARTS, MODEL_PARTS, VALIDATION_PARTS, Pack, read_names, read_pack, to_unit
+from studio.train.data import FACE, JUDGE_PARTS, VALIDATION_PARTS, Pack, read_names, read_pack, to_unit
 from studio.train.export import write_checkpoint
 from studio.train.loop import Settings, Trainer, tile
 
@@ -343,15 +343,16 @@ class MakeupJudge(JudgeTrainer):
     labels = ("makeup",)
     sources = "celeba_face160, and the faces of CelebA's portraits in faces128 and faces64, parts 7 and 8"
     shares = (("F", True, 0.45), ("F", False, 0.35), ("M", True, 0.0), ("M", False, 0.2))
+    parts = JUDGE_PARTS
 
     def read(self, settings: Settings) -> None:
-        """The packs share some photographs under other names: none is taken that UDIT learns from or that validates."""
+        """The packs share some photographs under other names: none is taken that belongs to other parts of the close-ups."""
         close_ups = read_pack("celeba_face160", self.size, settings.data, _makeup_known)
-        validation, reserved = close_ups.parts(VALIDATION_PARTS), close_ups.parts(MODEL_PARTS | VALIDATION_PARTS)
-        kept = {row["file_name"] for row in reserved.rows}
-        packs = [close_ups.parts(JUDGE_PARTS)]
+        validation, own = close_ups.parts(VALIDATION_PARTS), close_ups.parts(self.parts)
+        kept = {row["file_name"] for row in close_ups.rows} - {row["file_name"] for row in own.rows}
+        packs = [own]
         for name in ("faces128", "faces64"):
-            portraits = read_pack(name, self.size, settings.data, _makeup_known, FACE).parts(JUDGE_PARTS)
+            portraits = read_pack(name, self.size, settings.data, _makeup_known, FACE).parts(self.parts)
             packs.append(portraits.select(lambda row: Path(row["file_name"]).name not in kept))
         rows = [row for pack in packs for row in pack.rows]
         self.train = torch.cat([p.images for p in packs]).to(self.device)

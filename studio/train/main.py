@@ -33,7 +33,7 @@ def recipes() -> dict[str, Maker]:
     from studio.train.sdit import DOMAINS as MANY
     from studio.train.sdit import SDITTrainer
     from studio.train.semantics import RECIPES as EXTRACTORS
-    from studio.train.semantics import AttributeTrainer, DemographicsTrainer, PropertyTrainer
+    from studio.train.semantics import AttributeTrainer, DemographicsTrainer, MakeupTrainer, PropertyTrainer
     from studio.train.udit import PAIRS, VARIANTS, UDITTrainer
     from studio.train.xgan import DOMAINS, XGANTrainer
 
@@ -41,7 +41,7 @@ def recipes() -> dict[str, Maker]:
         return lambda settings: CycleGANTrainer(settings, group, size)
 
     sized = {"began": BEGANTrainer, "stylegan": StyleGANTrainer}
-    alone = (LandmarkTrainer, BankTrainer, AttributeTrainer, DemographicsTrainer)
+    alone = (LandmarkTrainer, BankTrainer, AttributeTrainer, DemographicsTrainer, MakeupTrainer)
     makers: dict[str, Maker] = {kind.name: kind for kind in alone} | JUDGES | DIGIT_GANS
     makers |= {name: partial(PropertyTrainer, colours=bool(colours)) for colours, name in enumerate(EXTRACTORS)}
     makers["parsing-128"] = ParsingTrainer

@@ -26,7 +26,7 @@ from studio.models.judges import Judge
 from studio.train.augment import similarity_crops
 from studio.train.critics import find_weights
 from studio.train.data import FACE, MODEL_PARTS, VALIDATION_PARTS, Pack, read_pack, to_unit
-from studio.train.judges import ETHNICITIES, AttributeJudge, DemographicsJudge, JudgeTrainer
+from studio.train.judges import ETHNICITIES, AttributeJudge, DemographicsJudge, JudgeTrainer, MakeupJudge
 from studio.train.loop import Settings, Trainer, named, read_state, tile
 
 SIZE = 64  # px of the small network's pictures
@@ -35,6 +35,7 @@ CHANNELS = (2, 8, 16, 32, 64, 128, 256)  # D of table 5.5
 RECIPES = "semantics-64", "semantics-colours-64"
 ATTRIBUTES = "semantics-attributes-96"
 DEMOGRAPHICS = "semantics-demographics-96"
+MAKEUP = "semantics-makeup-96"
 OUTPUTS = {"gender": 1, "age": 1, "ethnicity": len(ETHNICITIES)}
 
 MOBILEFACENET = "mobilefacenet_casia.safetensors"
@@ -332,6 +333,17 @@ class DemographicsTrainer(DemographicsJudge):
         """Nothing, as above."""
 
 
+class MakeupTrainer(MakeupJudge):
+    """The same of makeup: what UDIT's critics, who are content with brighter skin, do not ask for."""
+
+    name = MAKEUP
+    parts = MODEL_PARTS
+    sources = "celeba_face160, and the faces of CelebA's portraits in faces128 and faces64, parts 0 to 6"
+
+    def export(self, measures: dict[str, Any]) -> None:
+        """Nothing, as above."""
+
+
 def _targets(pack: Pack) -> Tensor:
     """(N, 3): man 0 / 1, age / 100, index of the group; -1 where nobody says."""
 
@@ -387,7 +399,7 @@ class Reader(nn.Module):
 
     def __init__(self, runs: Path):
         super().__init__()
-        self.judge = Judge(self.kind.outputs)
+        self.judge = Judge(self.kind.outputs, pairs=self.kind.pairs)
         self.judge.load_state_dict(named(read_state(runs / self.kind.name)[1], "ema/judge/"))
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
@@ -421,3 +433,9 @@ class DemographicsReader(Reader):
         """Faces (B, 3, R, R) -> what follows for each named property, (B, K), as :meth:`PropertyNetwork.read` has it last."""
         logits = self(image)
         return {name: (logits[:, self.places[name]],) for name in names}
+
+
+class MakeupReader(Reader):
+    """Of faces the logit of makeup."""
+
+    kind = MakeupTrainer

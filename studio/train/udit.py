@@ -27,7 +27,14 @@ from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, Pack, Sampler, read
 from studio.train.export import write_checkpoint
 from studio.train.loop import Settings, Trainer, tile
 from studio.train.losses import least_squares, unheard
-from studio.train.semantics import RECIPES, DemographicsReader, face_to_mobilefacenet, mobilefacenet, property_network
+from studio.train.semantics import (
+    RECIPES,
+    DemographicsReader,
+    MakeupReader,
+    face_to_mobilefacenet,
+    mobilefacenet,
+    property_network,
+)
 from studio.train.semantics import SIZE as SEMANTIC_SIZE
 
 LAMBDA_X, LAMBDA_C, LAMBDA_S = 3.0, 0.5, 2.0  # eq. 5.8
@@ -35,6 +42,7 @@ LAMBDA_PAIRS, LAMBDA_READ = 2.0, 6.0  # of the style, heard by how two looks of 
 LAMBDA_CYCLE = 2.0  # MUNIT's explicit cycle loss, which helps with small sets
 LAMBDA_GAN = 8.0  # 1 in the paper, whose runs are a hundred times as long
 LAMBDA_U = {"identity": 0.5, "colours": 0.5, "gender": 5.0, "age": 0.2, "ethnicity": 1.0}
+LAMBDA_MADE_UP = 1.5  # of what a network that knows makeup from photographs reads
 COARSE = 8  # places a side of the colours that belong to who somebody is
 NOTHING, EVERYTHING = 0.35, 0.45  # of the pictures keep 0, keep 1; of the others each property has its own
 CONFIG = {"width": 32, "blocks": 2}
@@ -187,6 +195,8 @@ class UDITTrainer(Trainer):
         shown = [_mixed(read_end(self.pair, end, size, settings, VALIDATION_PARTS)) for end in (0, 1)]
         self.held_out = [to_unit(torch.cat([some, places(some)], 1)).to(self.device) for some in shown]
         self.semantics = Semantics(self) if variant != "plain" else None
+        reads = pair == "makeup" and variant != "plain"
+        self.made_up = MakeupReader(settings.out.parent).to(self.device) if reads else None
         own = {"pooling_indices": variant == "pi"}
         self.configs = {"encoder": CONFIG | own, "decoder": CONFIG | own | {"properties": len(self.pair.properties)}}
         self.trunk = imagenet_trunk(settings.data, TRUNK[0]).to(self.device, memory_format=torch.channels_last)
@@ -263,6 +273,9 @@ class UDITTrainer(Trainer):
             f"read_{end}": LAMBDA_READ * unheard(self.networks[f"reader-{other}"](seen), style),
             f"gan_{end}": LAMBDA_GAN * least_squares(self._judge(other, seen), 1.0),
         }
+        if self.made_up:
+            logits = self.made_up(translation(made, JITTER))
+            losses[f"made_up_{end}"] = LAMBDA_MADE_UP * F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, other))
         if self.steps % 2 != end:
             again = self._draw(end, found_again, found["style"], everything)
             losses[f"cycle_{end}"] = 2 * LAMBDA_CYCLE * F.l1_loss(again, photo)

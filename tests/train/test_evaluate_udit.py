@@ -152,13 +152,14 @@ def folder(tmp_path, precise, monkeypatch):
     """Packs, and the runs of UDIT and of MUNIT with pooling indices."""
     from studio.train import udit
     from studio.train.critics import FeatureDiscriminator
-    from tests.train.small import Trunk
+    from tests.train.small import Trunk, stand_in_reader
     from tests.train.test_udit import Extractor, LightMeter, face, left_half
 
     values = {"CONFIG": {"width": 4, "blocks": 1}, "WARM_UP": 0}
     values |= {"imagenet_trunk": lambda data, pairs: Trunk(FeatureDiscriminator.widths).eval()}
     values |= {"mobilefacenet": lambda data: Extractor(), "property_network": lambda runs, name: Extractor()}
-    values |= {"DemographicsReader": lambda runs: LightMeter(), "find_places": lambda pair: left_half}
+    values |= {"DemographicsReader": lambda runs: LightMeter(), "MakeupReader": lambda runs: stand_in_reader(1)}
+    values["find_places"] = lambda pair: left_half
     monkeypatch.setattr(module, "find_places", lambda pair: left_half)
     for name, value in values.items():
         monkeypatch.setattr(udit, name, value)

@@ -1,12 +1,12 @@
-"""The judge of attributes: whom it learns from, how often, and what it says of itself."""
+"""The judges of attributes and of makeup: whom they learn from, how often, and what they say of themselves."""
 
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
 from studio.train.data import JUDGE_PARTS, MODEL_PARTS, VALIDATION_PARTS, part
-from studio.train.judges import AttributeJudge, attribute_names, rare_more_often
-from studio.train.semantics import AttributeTrainer
+from studio.train.judges import AttributeJudge, MakeupJudge, attribute_names, rare_more_often
+from studio.train.semantics import AttributeTrainer, MakeupTrainer
 from tests.train.small import NAMES, settings, write_pack
 
 TWINS = range(40, 60)  # photos that are in both packs
@@ -61,3 +61,25 @@ def test_it_says_how_well_it_tells_them_apart(read):
     assert list(measures["auc_per_attribute"]) == [NAMES[k] for k in known] and 0 < len(known) < len(NAMES)
     k = known[0]
     assert measures["auc_per_attribute"][NAMES[k]] == pytest.approx(roc_auc_score(judge.truth[:, k], logits[:, k]), abs=1e-3)
+
+
+@pytest.mark.parametrize(("kind", "parts"), [(MakeupJudge, JUDGE_PARTS), (MakeupTrainer, MODEL_PARTS)])
+def test_makeup_is_learnt_from_ones_own_photos_and_from_no_other_ones_under_another_name(tmp_path, kind, parts):
+    def row(name, k):
+        wears = str(2 * (k % 3 == 0) - 1)
+        known = {"Heavy_Makeup": wears, "Wearing_Lipstick": wears if k % 10 else "", "Eyeglasses": str(2 * (k % 7 == 0) - 1)}
+        return {"file_name": name, "gender": "MF"[k % 2]} | known
+
+    usable = [k for k in range(160) if k % 10 and k % 7]
+    write_pack(tmp_path, "celeba_face160", [row(f"{k}.png", k) for k in range(60)])
+    write_pack(tmp_path, "faces128", [row(f"celeba/{k}.png", k) for k in range(40, 100)])
+    write_pack(tmp_path, "faces64", [row(f"more/{k}.png", k) for k in range(100, 160)])
+    judge = kind.__new__(kind)
+    judge.device, judge.size = torch.device("cpu"), 16
+    judge.read(settings(tmp_path, tmp_path))
+    close_ups = [k for k in usable if k < 60 and part(f"{k}.png") in parts]
+    elsewhere = {k for k in range(60) if part(f"{k}.png") not in parts}  # of the close-ups, in whatever part of the other pack
+    sharp = [k for k in usable if 40 <= k < 100 and part(f"celeba/{k}.png") in parts and k not in elsewhere]
+    soft = [k for k in usable if k >= 100 and part(f"more/{k}.png") in parts]
+    assert judge.target[:, 0].tolist() == [float(k % 3 == 0) for k in close_ups + sharp + soft]
+    assert len(judge.validation) == sum(k < 60 and part(f"{k}.png") in VALIDATION_PARTS for k in usable)

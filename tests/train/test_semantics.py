@@ -19,6 +19,7 @@ from studio.train.semantics import (
     DemographicsReader,
     DemographicsTrainer,
     FixedPReLU,
+    MakeupReader,
     MobileFaceNet,
     PropertyNetwork,
     PropertyTrainer,
@@ -178,7 +179,7 @@ def test_demographics_are_read_by_property(monkeypatch, tmp_path):
     assert [answers[0].shape[1] for answers in read.values()] == [1, 1, 5]
 
 
-@pytest.mark.parametrize("reader", [lambda runs: AttributeReader(runs, (0,)), DemographicsReader])
+@pytest.mark.parametrize("reader", [lambda runs: AttributeReader(runs, (0,)), DemographicsReader, MakeupReader])
 def test_there_is_nothing_to_read_with_before_the_run(tmp_path, reader):
     with pytest.raises(FileNotFoundError, match="train it first"):
         reader(tmp_path)

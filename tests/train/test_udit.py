@@ -25,6 +25,7 @@ from tests.train.small import (
     settings,
     shipped,
     snapshot,
+    stand_in_reader,
     store_of,
     write_pack,
 )
@@ -90,6 +91,7 @@ def make(data, precise, monkeypatch, tmp_path):
     monkeypatch.setattr(udit, "mobilefacenet", lambda data: Extractor())
     monkeypatch.setattr(udit, "property_network", lambda runs, name: Extractor())
     monkeypatch.setattr(udit, "DemographicsReader", lambda runs: LightMeter())
+    monkeypatch.setattr(udit, "MakeupReader", lambda runs: stand_in_reader(1))
 
     def make(pair="makeup", variant="", seed=0):
         name = "-".join(filter(None, ("munit", variant, pair)))
@@ -198,6 +200,15 @@ def test_everybody_learns_from_a_step(make, pair, variant):
     assert {name for name in NETWORKS if changed(before[name], trainer, name)} == NETWORKS
     assert all(torch.isfinite(value) for value in losses.values())
     assert variant != "plain" or not any(name.startswith(("identity", "gender")) for name in losses)
+
+
+def test_makeup_is_asked_for_by_a_network_that_knows_it(make):
+    """What looks as the other end does costs nothing, what looks as it was does; of age and of MUNIT alone nobody asks."""
+    trainer = make()
+    trainer.made_up = lambda images: images.mean((1, 2, 3))[:, None] * 0 + 20.0  # all wear makeup, it says
+    losses = go(trainer, 1)
+    assert losses["made_up_0"] < 1e-6 and losses["made_up_1"] == pytest.approx(20 * udit.LAMBDA_MADE_UP)
+    assert make("age").made_up is None and make(variant="plain").made_up is None
 
 
 def test_first_photos_only_come_back(make, monkeypatch):
