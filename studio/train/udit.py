@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from studio.core.checkpoints import CheckpointStore, default_store, load_into
 from studio.core.regions import region_mask, skin_in
-from studio.core.registry import build
+from studio.core.registry import build, default_registry
 from studio.models.munit import STYLE, Decoder, Encoder
 from studio.train.augment import similarity_crops, translation
 from studio.train.critics import FeatureDiscriminator, imagenet_trunk
@@ -42,7 +42,8 @@ LAMBDA_PAIRS, LAMBDA_READ = 2.0, 6.0  # of the style, heard by how two looks of 
 LAMBDA_CYCLE = 2.0  # MUNIT's explicit cycle loss, which helps with small sets
 LAMBDA_GAN = 8.0  # 1 in the paper, whose runs are a hundred times as long
 LAMBDA_U = {"identity": 0.5, "colours": 0.5, "gender": 5.0, "age": 0.2, "ethnicity": 1.0}
-LAMBDA_MADE_UP = 1.5  # of what a network that knows makeup from photographs reads
+LAMBDA_ASKED = 1.5  # of what a network that knows makeup, or age, from photographs reads
+AGES = 0.25, 0.65  # of 100 years that young faces shall look at most, and old ones at least
 COARSE = 8  # places a side of the colours that belong to who somebody is
 NOTHING, EVERYTHING = 0.35, 0.45  # of the pictures keep 0, keep 1; of the others each property has its own
 CONFIG = {"width": 32, "blocks": 2}
@@ -196,7 +197,7 @@ class UDITTrainer(Trainer):
         self.held_out = [to_unit(torch.cat([some, places(some)], 1)).to(self.device) for some in shown]
         self.semantics = Semantics(self) if variant != "plain" else None
         reads = pair == "makeup" and variant != "plain"
-        self.made_up = MakeupReader(settings.out.parent).to(self.device) if reads else None
+        self.makeup_reader = MakeupReader(settings.out.parent).to(self.device) if reads else None
         own = {"pooling_indices": variant == "pi"}
         self.configs = {"encoder": CONFIG | own, "decoder": CONFIG | own | {"properties": len(self.pair.properties)}}
         self.trunk = imagenet_trunk(settings.data, TRUNK[0]).to(self.device, memory_format=torch.channels_last)
@@ -226,11 +227,15 @@ class UDITTrainer(Trainer):
             group["lr"] = 0.0 if self.began and self.images_here < MEET else RATES[self.images >= WARM_UP]
 
     def shipped(self) -> dict[str, str]:
-        places = ((part, end) for part in ("encoder", "decoder") for end in (0, 1))
-        return {f"{part}-{end}": self._card_id(part, end) for part, end in places}
+        """Another pair's networks know faces as well, and a pair that is not shipped yet begins with makeup's."""
+        places = [(part, end) for part in ("encoder", "decoder") for end in (0, 1)]
+        own = {f"{part}-{end}": self._card_id(part, self.pair.ends[end]) for part, end in places}
+        if all(default_registry().list_models(card_id) for card_id in own.values()):
+            return own
+        return {f"{part}-{end}": self._card_id(part, PAIRS["makeup"].ends[end]) for part, end in places}
 
-    def _card_id(self, part: str, end: int) -> str:
-        return "-".join(filter(None, ("munit", self.variant, part, self.pair.ends[end], str(self.size))))
+    def _card_id(self, part: str, end: str) -> str:
+        return "-".join(filter(None, ("munit", self.variant, part, end, str(self.size))))
 
     def step(self) -> dict[str, Tensor]:
         drawn = [Faces.of(self.sampler.draw(end, self.batch)) for end in (0, 1)]
@@ -273,9 +278,8 @@ class UDITTrainer(Trainer):
             f"read_{end}": LAMBDA_READ * unheard(self.networks[f"reader-{other}"](seen), style),
             f"gan_{end}": LAMBDA_GAN * least_squares(self._judge(other, seen), 1.0),
         }
-        if self.made_up:
-            logits = self.made_up(translation(made, JITTER))
-            losses[f"made_up_{end}"] = LAMBDA_MADE_UP * F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, other))
+        if self.semantics:
+            losses[f"asked_{end}"] = LAMBDA_ASKED * self._not_as_asked(translation(made, JITTER), other)
         if self.steps % 2 != end:
             again = self._draw(end, found_again, found["style"], everything)
             losses[f"cycle_{end}"] = 2 * LAMBDA_CYCLE * F.l1_loss(again, photo)
@@ -283,6 +287,15 @@ class UDITTrainer(Trainer):
             apart = self.semantics.apart(photo, made, keep)
             losses |= {f"{name}_{end}": 2 * LAMBDA_U[name] * distance for name, distance in apart.items()}
         return made
+
+    def _not_as_asked(self, made: Tensor, end: int) -> Tensor:
+        """How far pictures are from looking as an end does to a network that knows it from photographs: of makeup by its logit,
+        of age by five times the share of 100 years that is missing, as that network's own loss counts it."""
+        if self.makeup_reader:
+            logits = self.makeup_reader(made)
+            return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, end))
+        age = self.semantics.reader.read(made, ("age",))["age"][0]
+        return 5 * F.relu((AGES[end] - age) * (2 * end - 1)).mean()
 
     def _give_back(self, photo: Tensor, end: int, losses: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
         """What is found in photos of an end, and what its decoder makes of that (eq. 5.5)."""
@@ -386,7 +399,7 @@ class UDITTrainer(Trainer):
             for part, task in (("encoder", "encode"), ("decoder", "decode")):
                 write_checkpoint(
                     self.settings.out / "export",
-                    card_id=self._card_id(part, end),
+                    card_id=self._card_id(part, name),
                     family="munit",
                     task=task,
                     tensors=self.ema[f"{part}-{end}"].state_dict(),

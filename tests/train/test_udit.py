@@ -203,12 +203,20 @@ def test_everybody_learns_from_a_step(make, pair, variant):
 
 
 def test_makeup_is_asked_for_by_a_network_that_knows_it(make):
-    """What looks as the other end does costs nothing, what looks as it was does; of age and of MUNIT alone nobody asks."""
+    """What looks as the other end does costs nothing, what looks as it was does; MUNIT alone asks nobody."""
     trainer = make()
-    trainer.made_up = lambda images: images.mean((1, 2, 3))[:, None] * 0 + 20.0  # all wear makeup, it says
+    trainer.makeup_reader = lambda images: images.mean((1, 2, 3))[:, None] * 0 + 20.0  # all wear makeup, it says
     losses = go(trainer, 1)
-    assert losses["made_up_0"] < 1e-6 and losses["made_up_1"] == pytest.approx(20 * udit.LAMBDA_MADE_UP)
-    assert make("age").made_up is None and make(variant="plain").made_up is None
+    assert losses["asked_0"] < 1e-6 and losses["asked_1"] == pytest.approx(20 * udit.LAMBDA_ASKED)
+    assert not any(name.startswith("asked") for name in go(make(variant="plain"), 1))
+
+
+def test_years_that_are_missing_are_asked_for(make):
+    trainer = make("age")
+    trainer.semantics.reader.read = lambda image, names: {"age": (image.mean((1, 2, 3))[:, None],)}
+    ages = torch.tensor([0.2, 0.45, 0.7]).view(3, 1, 1, 1).expand(3, 3, SIDE, SIDE)
+    assert trainer._not_as_asked(ages, 1) == pytest.approx(5 * (0.45 + 0.2 + 0) / 3)  # old
+    assert trainer._not_as_asked(ages, 0) == pytest.approx(5 * (0 + 0.2 + 0.45) / 3)  # young
 
 
 def test_first_photos_only_come_back(make, monkeypatch):
