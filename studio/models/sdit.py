@@ -147,7 +147,7 @@ class Generator(nn.Module):
     def _draw(self, x: Tensor, image: Tensor, where: Tensor | float = 1.0) -> dict[str, Tensor]:
         for conv, norm in zip(self.ups, self.up_norms, strict=True):
             x = F.relu(norm(conv(F.interpolate(x, scale_factor=2)), x))
-        change = _without_lattice(F.pixel_shuffle(self.to_rgb(x), 2))
+        change = without_lattice(F.pixel_shuffle(self.to_rgb(x), 2))
         drawn = torch.atanh(RANGE * image.float()) + (where * change).float()
         if not self.training:
             return {"image": torch.tanh(drawn)}
@@ -155,7 +155,7 @@ class Generator(nn.Module):
         return {"image": torch.tanh(drawn) + LEAK * (drawn - drawn.detach()), "change": change}
 
 
-def _without_lattice(change: Tensor) -> Tensor:
+def without_lattice(change: Tensor) -> Tensor:
     """Every pixel mixed with its neighbours as 1, 2, 1 in rows and columns: what alternates from pixel to pixel, as four pixels
     from one place may, is gone. The photo itself, to which it is added, stays sharp."""
     for sides in ((1, 0, 1, 0), (0, 1, 0, 1)):

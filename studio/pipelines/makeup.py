@@ -26,7 +26,7 @@ import numpy as np
 from studio.core.faces import Crop, align, lay_on_edges, within
 from studio.core.images import Photo, display_name, resize, to_float, to_uint8
 from studio.core.recipe import Recipe
-from studio.core.regions import REGIONS, cast_of, region_mask, skin_in
+from studio.core.regions import REGIONS, cast_of, region_mask, skin_in, without_lattice
 from studio.core.registry import Card, Registry
 from studio.pipelines.conditioned import check_seed
 from studio.pipelines.judgement import (
@@ -497,7 +497,7 @@ def _drawn(
     held = keep_of(networks, request)
     keep = np.array([list(held.values())], np.float32)
     (plain,) = engine.run(networks.target.id, content=found.content, style=style[None], keep=keep, **found.extras)
-    change = 127.5 * (plain - found.reconstruction).transpose(1, 2, 0)
+    change = without_lattice(127.5 * (plain - found.reconstruction).transpose(1, 2, 0))
     if request.pair == "makeup":
         change = change - np.float32(held["identity"]) * cast_of(change, skin_in(found.classes))
     if request.pair == "makeup" or request.regions != REGIONS:  # age shows everywhere, unless only some regions are meant

@@ -21,6 +21,7 @@ from studio.core.checkpoints import CheckpointStore, default_store, load_into
 from studio.core.regions import region_mask, skin_in
 from studio.core.registry import build, default_registry
 from studio.models.munit import STYLE, Decoder, Encoder
+from studio.models.sdit import without_lattice
 from studio.train.augment import similarity_crops, translation
 from studio.train.critics import FeatureDiscriminator, imagenet_trunk
 from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, Pack, Sampler, read_pack, to_unit
@@ -145,6 +146,7 @@ class Faces:
     def with_change(self, change: Tensor, keep: Tensor) -> Tensor:
         """As the studio lays a change (B, 3, S, S) on: where it goes, and without what it does to the skin as a whole, as far as
         who somebody is is kept, (B,)."""
+        change = without_lattice(change)
         cast = (change * self.skin).sum((2, 3), keepdim=True) / self.skin.sum((2, 3), keepdim=True).clamp_min(1e-6)
         return (self.photo + self.where * (change - keep[:, None, None, None] * cast)).clamp(-1, 1)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from studio.core.regions import cast_of, region_mask, skin_in
+from studio.core.regions import cast_of, region_mask, skin_in, without_lattice
 from tests.makeups import CLASSES, layout
 
 
@@ -42,3 +42,11 @@ def test_a_cast_is_what_all_of_the_skin_gets():
     classes["skin"][24:28] = 0
     np.testing.assert_allclose(cast_of(flat + dots, skin_in(classes)), 9)
     assert not cast_of(flat, np.zeros((32, 32), np.float32)).any()  # a face whose skin was not found
+
+
+def test_what_alternates_from_pixel_to_pixel_is_gone_and_what_is_even_stays():
+    rows, columns = np.indices((16, 16))
+    lattice = np.repeat(((rows + columns) % 2 * 2.0 - 1)[:, :, None], 3, 2).astype(np.float32)
+    even = np.full((16, 16, 3), 7, np.float32)
+    np.testing.assert_allclose(without_lattice(9 * lattice + even)[1:-1, 1:-1], 7, atol=1e-5)
+    assert without_lattice(even).shape == even.shape and np.allclose(without_lattice(even), 7)

