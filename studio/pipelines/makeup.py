@@ -498,11 +498,11 @@ def _drawn(
     keep = np.array([list(held.values())], np.float32)
     (plain,) = engine.run(networks.target.id, content=found.content, style=style[None], keep=keep, **found.extras)
     change = without_lattice(127.5 * (plain - found.reconstruction).transpose(1, 2, 0))
-    if request.pair == "makeup":
-        change = change - np.float32(held["identity"]) * cast_of(change, skin_in(found.classes))
+    face = region_mask(found.classes, request.regions)[:, :, None]
+    cast = np.float32(held["identity"]) * cast_of(change, skin_in(found.classes))
     if request.pair == "makeup" or request.regions != REGIONS:  # age shows everywhere, unless only some regions are meant
-        change = change * region_mask(found.classes, request.regions)[:, :, None]
-    return plain, np.ascontiguousarray(change)
+        change = change * face
+    return plain, np.ascontiguousarray(change - cast * face)
 
 
 def _on_portrait(found: Found, change: np.ndarray) -> np.ndarray:

@@ -114,17 +114,19 @@ def read_end(pair: Pair, end: int, size: int, settings: Settings, parts: frozens
 
 @dataclass(frozen=True)
 class Faces:
-    """Photos (B, 3, S, S) in [-1, 1]; ``where`` a change is laid on them and where their ``skin`` is, (B, 1, S, S) in [0, 1]."""
+    """Photos (B, 3, S, S) in [-1, 1], and (B, 1, S, S) in [0, 1]: ``where`` a change is laid on them, where the ``face`` is that
+    keeps its colour, and where the ``skin`` is that this colour is read of."""
 
     photo: Tensor
     where: Tensor
+    face: Tensor
     skin: Tensor
 
     @classmethod
     def of(cls, images: Tensor) -> Faces:
-        """Photos with both behind their colours, (B, 5, S, S) in [-1, 1]."""
-        where, skin = ((images[:, k : k + 1] + 1) / 2 for k in (3, 4))
-        return cls(images[:, :3].contiguous(memory_format=torch.channels_last), where, skin)
+        """Photos with the three behind their colours, (B, 6, S, S) in [-1, 1]."""
+        where, face, skin = ((images[:, k : k + 1] + 1) / 2 for k in (3, 4, 5))
+        return cls(images[:, :3].contiguous(memory_format=torch.channels_last), where, face, skin)
 
     @classmethod
     def read(cls, images: Tensor, places: Callable[[Tensor], Tensor]) -> Faces:
@@ -132,28 +134,30 @@ class Faces:
         return cls.of(to_unit(torch.cat([images, places(images)], 1)))
 
     def twice(self) -> Faces:
-        return Faces(*map(_twice, (self.photo, self.where, self.skin)))
+        return Faces(*map(_twice, self._all()))
 
     def first(self, count: int) -> Faces:
-        return Faces(self.photo[:count], self.where[:count], self.skin[:count])
+        return Faces(*(each[:count] for each in self._all()))
 
     def parts(self, size: int, count: int | None = None) -> Iterator[Faces]:
         """``size`` faces after the other; a single one as often as ``count`` of it take."""
         if count and len(self.photo) == 1:
             return iter([self] * -(-count // size))
-        return (Faces(*some) for some in zip(*(each.split(size) for each in (self.photo, self.where, self.skin)), strict=True))
+        return (Faces(*some) for some in zip(*(each.split(size) for each in self._all()), strict=True))
+
+    def _all(self) -> tuple[Tensor, ...]:
+        return self.photo, self.where, self.face, self.skin
 
     def with_change(self, change: Tensor, keep: Tensor) -> Tensor:
         """As the studio lays a change (B, 3, S, S) on: where it goes, and without what it does to the skin as a whole, as far as
         who somebody is is kept, (B,)."""
         change = without_lattice(change)
         cast = (change * self.skin).sum((2, 3), keepdim=True) / self.skin.sum((2, 3), keepdim=True).clamp_min(1e-6)
-        return (self.photo + self.where * (change - keep[:, None, None, None] * cast)).clamp(-1, 1)
+        return (self.photo + self.where * change - keep[:, None, None, None] * cast * self.face).clamp(-1, 1)
 
 
 def find_places(pair: Pair, store: CheckpointStore | None = None) -> Callable[[Tensor], Tensor]:
-    """What finds where a change goes on photos (N, 3, S, S), and their skin, both uint8 (N, 2, S, S). Age shows everywhere, and
-    an old skin has another colour.
+    """What finds on photos (N, 3, S, S) where a change goes, the face and its skin, uint8 (N, 3, S, S). Age shows everywhere.
 
     Args:
         store: has the parsing network; None for the studio's own.
@@ -161,8 +165,6 @@ def find_places(pair: Pair, store: CheckpointStore | None = None) -> Callable[[T
     Raises:
         CheckpointError: the network is missing or damaged.
     """
-    if pair.name != "makeup":
-        return lambda images: torch.cat([torch.full_like(images[:, :1], 255), torch.zeros_like(images[:, :1])], 1)
     store = store or default_store()
     card = store.registry.card(PARSER)
     network = build(card).eval().requires_grad_(False)
@@ -175,7 +177,8 @@ def find_places(pair: Pair, store: CheckpointStore | None = None) -> Callable[[T
             chances = F.interpolate(network(faces)["logits"].softmax(1), size=some.shape[-2:], mode="bilinear")
             for each in chances.numpy():
                 classes = dict(zip(card.labels, each, strict=True))
-                found.append(np.stack([region_mask(classes), skin_in(classes)]))
+                face = region_mask(classes)
+                found.append(np.stack([face if pair.name == "makeup" else np.ones_like(face), face, skin_in(classes)]))
         return torch.from_numpy(255 * np.stack(found)).round().clamp(0, 255).to(torch.uint8)
 
     return places
@@ -352,7 +355,7 @@ class UDITTrainer(Trainer):
 
     @torch.no_grad()
     def translated(self, images: Tensor, end: int, styles: Tensor, keep: float) -> Tensor:
-        """Held-out faces of an end (N, 5, S, S) as the averages draw them at the other one, in styles (N, 8), with one keep for
+        """Held-out faces of an end (N, 6, S, S) as the averages draw them at the other one, in styles (N, 8), with one keep for
         all: (N, 3, S, S)."""
         encoder, decoders = self.ema[f"encoder-{end}"], (self.ema[f"decoder-{end}"], self.ema[f"decoder-{1 - end}"])
         made = []

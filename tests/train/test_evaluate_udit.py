@@ -75,7 +75,7 @@ def inputs_of(photos, pair="makeup", end=0, gender="M"):
 
 def faces_of(photos):
     """Photos that are skin all over."""
-    return Faces(photos, *2 * [torch.ones_like(photos[:, :1])])
+    return Faces(photos, *3 * [torch.ones_like(photos[:, :1])])
 
 
 class Blend:
@@ -120,7 +120,7 @@ def test_groups_are_told_what_happens_to_their_skin(engine, monkeypatch, tmp_pat
         for i, group in enumerate(ETHNICITIES * 40)
     ]
     write_pack(tmp_path, "faces_tight96", rows, side=SIDE)
-    monkeypatch.setattr(module, "find_places", lambda pair: lambda images: torch.full_like(images[:, :2], 255))
+    monkeypatch.setattr(module, "find_places", lambda pair: lambda images: torch.full_like(images, 255))
     brighter = Painter()
     brighter.__class__ = type(
         "Brighter", (), {"__call__": lambda self, faces, end, s, keep: (faces.photo + 0.4 * (1 - keep)).clamp(-1, 1).numpy()}

@@ -75,10 +75,10 @@ def eileen():
 
 
 def left_half(images):
-    """Makeup goes on the left half, and all of it is skin."""
-    where = torch.full_like(images[:, :2], 255)
-    where[:, 0, :, SIDE // 2 :] = 0
-    return where
+    """Whatever is changed goes on the left half, and all of the picture is skin."""
+    places = torch.full_like(images, 255)
+    places[:, :2, :, SIDE // 2 :] = 0
+    return places
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def make(data, precise, monkeypatch, tmp_path):
     torch.manual_seed(0)
     monkeypatch.setattr(udit, "CONFIG", {"width": 4, "blocks": 1})
     monkeypatch.setattr(udit, "WARM_UP", 0)
-    monkeypatch.setattr(udit, "find_places", lambda pair: left_half if pair.name == "makeup" else find_places(pair))
+    monkeypatch.setattr(udit, "find_places", lambda pair: left_half)
     monkeypatch.setattr(udit, "imagenet_trunk", lambda data, pairs: Trunk(FeatureDiscriminator.widths).eval())
     monkeypatch.setattr(udit, "mobilefacenet", lambda data: Extractor())
     monkeypatch.setattr(udit, "property_network", lambda runs, name: Extractor())
@@ -281,10 +281,14 @@ def test_a_change_is_laid_on_as_the_studio_lays_it_on():
     np.testing.assert_allclose(made[0].permute(1, 2, 0)[inner], wanted[inner], atol=0.005)
 
 
-def test_age_shows_everywhere(make):
-    faces = Faces.of(make("age").held_out[0])
-    change = torch.rand(len(faces.photo), 3, 1, 1).expand_as(faces.photo) / 10
-    torch.testing.assert_close(faces.with_change(change, torch.ones(len(change))), (faces.photo + change).clamp(-1, 1))
+def test_age_shows_everywhere_and_leaves_the_face_its_colour():
+    image = torch.from_numpy(np.ascontiguousarray(eileen().transpose(2, 0, 1)))[None]
+    faces = Faces.read(image, find_places(PAIRS["age"]))
+    tint = torch.tensor([0.1, 0.0, -0.1]).view(1, 3, 1, 1).expand_as(faces.photo)
+    everywhere, kept = (faces.with_change(tint, torch.tensor([keep])) - faces.photo for keep in (0.0, 1.0))
+    torch.testing.assert_close(everywhere, (faces.photo + tint).clamp(-1, 1) - faces.photo, atol=1e-5, rtol=0)
+    assert kept[0, :, 70, 64].abs().max() < 0.01  # the nose
+    assert kept[0, 0, 4, 4] > 0.08  # what is behind
 
 
 @pytest.mark.parametrize("variant", ["", "pi"])
