@@ -8,9 +8,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --progre
 run: .venv/.runtime
 	$(BIN)/python app.py $(ARGS)
 
-# A core each for files of tests: while one waits for a page, the other computes.
 test: .venv/.development .venv/.browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/.lint
 	$(BIN)/ruff check .
