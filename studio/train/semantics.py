@@ -311,37 +311,34 @@ class PropertyTrainer(Trainer):
         """Nothing: what holds a training down stays with its run."""
 
 
-class AttributeTrainer(AttributeJudge):
+class HoldsModels:
+    """What makes a judge an extractor: it learns from parts 0 to 6, and stays with its run."""
+
+    parts = MODEL_PARTS
+
+    def export(self, measures: dict[str, Any]) -> None:
+        """Nothing, as above."""
+
+
+class AttributeTrainer(HoldsModels, AttributeJudge):
     """The judge's own network and way, of parts 0 to 6: what SDIT's D_cls, over features that nobody trained, does not see."""
 
     name = ATTRIBUTES
-    parts = MODEL_PARTS
     sources = "faces128 (CelebA) and faces64, parts 0 to 6"
 
-    def export(self, measures: dict[str, Any]) -> None:
-        """Nothing, as above."""
 
-
-class DemographicsTrainer(DemographicsJudge):
+class DemographicsTrainer(HoldsModels, DemographicsJudge):
     """The same of gender, age and group: what the two small networks do not see in faces that are made up."""
 
     name = DEMOGRAPHICS
-    parts = MODEL_PARTS
     sources = "faces_tight96, parts 0 to 6"
 
-    def export(self, measures: dict[str, Any]) -> None:
-        """Nothing, as above."""
 
-
-class MakeupTrainer(MakeupJudge):
+class MakeupTrainer(HoldsModels, MakeupJudge):
     """The same of makeup: what UDIT's critics, who are content with brighter skin, do not ask for."""
 
     name = MAKEUP
-    parts = MODEL_PARTS
     sources = "celeba_face160, and the faces of CelebA's portraits in faces128 and faces64, parts 0 to 6"
-
-    def export(self, measures: dict[str, Any]) -> None:
-        """Nothing, as above."""
 
 
 def _targets(pack: Pack) -> Tensor:
