@@ -213,13 +213,14 @@ imaginarium.makeup = (root, { trigger, watch, props }) => {
   function showLarge() {
     const cell = mixed() ? null : cellOf(look);
     const held = cell && (value.cells.some((other) => other.code === cell.code) ? pictureOf(cell) : sameFace(rested.name) && rested.cells[cell.key]);
-    const last = compared === link(value.before) && picture.src; // of a liked look there may be no picture on this face yet
+    const beforeAfter = JSON.stringify([link(value.before), value.worn]);
+    const last = compared === beforeAfter && picture.src; // of a liked look there may be no picture on this face yet
     const src = (live.src && sameLook(live.name) ? live.src : held) || last || link(value.before);
-    if (compared !== link(value.before)) {
+    if (compared !== beforeAfter) {
       const node = comparison({ title: "The look", src: { url: src }, before: value.before, beforeWords: "photo", animal: value.worn });
       holder.replaceChildren(node);
       [picture] = node.children;
-      compared = link(value.before);
+      compared = beforeAfter;
     }
     picture.src = src;
     const ends = sameLook(rested.name) ? rested.ends : [];

@@ -250,6 +250,7 @@ def test_age_has_looks_of_its_own(visit, tmp_path):
         page.click("#makeup-pair label:has-text('Age')")
     settled(visitor)
     assert page.locator(f"{LIKED} >> .cell").count() == 0 and page.locator(".chip[data-name=ethnicity]").is_visible()
+    assert page.locator("#makeup .look-yours .tag.right").inner_text() == "older"
     with visitor.run("#makeup"):
         page.click("#makeup-direction label:has-text('Younger')")
     settled(visitor)
