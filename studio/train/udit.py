@@ -48,6 +48,7 @@ AGES = 0.25, 0.65  # of 100 years that young faces shall look at most, and old o
 COARSE = 8  # places a side of the colours that belong to who somebody is
 NOTHING, EVERYTHING = 0.35, 0.45  # of the pictures keep 0, keep 1; of the others each property has its own
 CONFIG = {"width": 32, "blocks": 2}
+PARTS = "encoder", "decoder"
 VARIANTS = ("", "pi", "plain")  # UDIT, with pooling indices, and MUNIT without keep
 TRUNK = 6, 64  # pairs of the ImageNet trunk that critics see through, and px
 # What critics look at: the face, the eyes with the brows, the mouth; left, top, right, bottom as shares of the face frame.
@@ -220,7 +221,7 @@ class UDITTrainer(Trainer):
             "critics": torch.optim.Adam(self._parameters("critic"), 1.5e-3, betas=(0.5, 0.999)),
             "readers": torch.optim.Adam(self._parameters("reader"), 1.5e-3, betas=(0.5, 0.999)),
         }
-        self.ready(*(f"{part}-{end}" for part in ("encoder", "decoder") for end in (0, 1)))
+        self.ready(*(f"{part}-{end}" for part in PARTS for end in (0, 1)))
 
     def _parameters(self, *parts: str) -> list[Tensor]:
         return [p for name, network in self.networks.items() if name.startswith(parts) for p in network.parameters()]
@@ -232,15 +233,13 @@ class UDITTrainer(Trainer):
             group["lr"] = 0.0 if self.began and self.images_here < MEET else RATES[self.images >= WARM_UP]
 
     def shipped(self) -> dict[str, str]:
-        """Another pair's networks know faces as well, and a pair that is not shipped yet begins with makeup's."""
-        places = [(part, end) for part in ("encoder", "decoder") for end in (0, 1)]
-        own = {f"{part}-{end}": self._card_id(part, self.pair.ends[end]) for part, end in places}
-        if all(default_registry().list_models(card_id) for card_id in own.values()):
-            return own
-        return {f"{part}-{end}": self._card_id(part, PAIRS["makeup"].ends[end]) for part, end in places}
-
-    def _card_id(self, part: str, end: str) -> str:
-        return "-".join(filter(None, ("munit", self.variant, part, end, str(self.size))))
+        """Of what is shipped, the nearest of kin: a variant begins with UDIT's networks, whose weights have the same shapes, and
+        a pair that is not there yet with makeup's, who know faces as well."""
+        for variant, pair in ((self.variant, self.pair), ("", self.pair), ("", PAIRS["makeup"])):
+            cards = {f"{part}-{end}": _card_id(part, pair.ends[end], self.size, variant) for part in PARTS for end in (0, 1)}
+            if all(default_registry().list_models(card_id) for card_id in cards.values()):
+                break
+        return cards
 
     def step(self) -> dict[str, Tensor]:
         drawn = [Faces.of(self.sampler.draw(end, self.batch)) for end in (0, 1)]
@@ -406,7 +405,7 @@ class UDITTrainer(Trainer):
             for part, task in (("encoder", "encode"), ("decoder", "decode")):
                 write_checkpoint(
                     self.settings.out / "export",
-                    card_id=self._card_id(part, name),
+                    card_id=_card_id(part, name, self.size, self.variant),
                     family="munit",
                     task=task,
                     tensors=self.ema[f"{part}-{end}"].state_dict(),
@@ -424,6 +423,10 @@ class UDITTrainer(Trainer):
                     },
                     study=few,
                 )
+
+
+def _card_id(part: str, end: str, size: int, variant: str) -> str:
+    return "-".join(filter(None, ("munit", variant, part, end, str(size))))
 
 
 class StyleReader(nn.Module):

@@ -9,6 +9,7 @@ from torch import nn
 from studio.core.engine import Engine
 from studio.core.faces import align
 from studio.core.regions import cast_of, region_mask, skin_in, without_lattice
+from studio.core.registry import Registry
 from studio.pipelines.judgement import parse
 from studio.train import udit
 from studio.train.critics import FeatureDiscriminator
@@ -239,6 +240,23 @@ def test_shipped_translators_wait_for_new_critics(make, monkeypatch, tmp_path):
     for moved in ({"critic", "reader"}, {"critic", "reader", "encoder", "decoder"}):
         trainer.advance()
         assert {name[:-2] for name in NETWORKS if changed(before[name], trainer, name)} == moved
+
+
+@pytest.mark.parametrize("pair", ["makeup", "age"])
+def test_a_variant_begins_with_the_nearest_of_kin_that_is_shipped(make, monkeypatch, tmp_path, pair):
+    """Pooling indices with UDIT's own networks, or for a pair that is not there with makeup's."""
+    first = make()
+    go(first, 1)
+    trainer = make(variant="pi", pair=pair, seed=1)
+    folder = tmp_path / "shipped"
+    begin_with(trainer, first, folder)
+    monkeypatch.setattr(udit, "default_registry", lambda: Registry(folder / "index.json"))
+    kin = {f"munit-{part}-{end}-{SIDE}" for part in udit.PARTS for end in PAIRS["makeup"].ends}
+    assert set(trainer.shipped().values()) == kin
+    assert torch.equal(trainer.ema["encoder-0"].down.weight, first.ema["encoder-0"].down.weight.half().float())
+    trainer.export({})
+    store_of(folder, trainer.settings.out / "export")
+    assert all("-pi-" in card_id for card_id in trainer.shipped().values())
 
 
 def test_critics_leave_no_gradient_in_what_made_their_pictures(make):
