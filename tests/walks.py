@@ -13,7 +13,7 @@ from studio.core.registry import Card
 from studio.latent.reversal import ReversalStep, psnr
 from tests.fakes import JUDGE, FakeEngine, sampler, translator
 
-SIDE, STYLES, LATENT = 16, 4, 24
+SIDE, STYLES, LATENT = 16, 5, 24
 IDENTITY = Card(
     "judge-identity", "judges", "judge", 8, "i.safetensors", "d" * 64, 1, "none", ("face",), "face",
     measures={"cosine_95_percent_of_strangers_below": 0.5},

@@ -413,7 +413,7 @@ class _Networks:
     @property
     def n_styles(self) -> int:
         """Of the flagship."""
-        return 2 * int(math.log2(self.generator.resolution // 4))
+        return 1 + 2 * int(math.log2(self.generator.resolution // 4))
 
     @property
     def ids(self) -> list[str]:

@@ -23,7 +23,7 @@ def recipes() -> dict[str, Maker]:
     from studio.train.cvaegan import DOMAINS as NAMED
     from studio.train.cvaegan import CVAEGANTrainer
     from studio.train.cyclegan import ANIMALS, GROUPS, CycleGANTrainer
-    from studio.train.gan import DCGANTrainer, StyleGANTrainer
+    from studio.train.gan import DCGANTrainer
     from studio.train.judges import JUDGES
     from studio.train.kdegan import DIGIT_GANS
     from studio.train.kgan import K_GANS
@@ -34,13 +34,14 @@ def recipes() -> dict[str, Maker]:
     from studio.train.sdit import SDITTrainer
     from studio.train.semantics import RECIPES as EXTRACTORS
     from studio.train.semantics import AttributeTrainer, DemographicsTrainer, MakeupTrainer, PropertyTrainer
+    from studio.train.stylegan import StyleGANEncoderTrainer, StyleGANTrainer
     from studio.train.udit import PAIRS, VARIANTS, UDITTrainer
     from studio.train.xgan import DOMAINS, XGANTrainer
 
     def translator(group: str, size: int) -> Maker:
         return lambda settings: CycleGANTrainer(settings, group, size)
 
-    sized = {"began": BEGANTrainer, "stylegan": StyleGANTrainer}
+    sized = {"began": BEGANTrainer, "stylegan": StyleGANTrainer, "stylegan-encoder": StyleGANEncoderTrainer}
     alone = (LandmarkTrainer, BankTrainer, AttributeTrainer, DemographicsTrainer, MakeupTrainer)
     makers: dict[str, Maker] = {kind.name: kind for kind in alone} | JUDGES | DIGIT_GANS
     makers |= {name: partial(PropertyTrainer, colours=bool(colours)) for colours, name in enumerate(EXTRACTORS)}

@@ -54,8 +54,21 @@ def test_the_critic_answers_once_a_picture(resolution):
     assert answers.shape == (3,)
 
 
-def test_the_critics_channels_double_at_each_halving_as_far_as_eight_times():
-    assert [layer.out_channels for layer in Discriminator(width=2, resolution=128).layers] == [2, 4, 8, 16, 16]
+def test_a_critic_without_batch_norm_sees_a_tint_that_all_pictures_have():
+    torch.manual_seed(0)
+    pictures = torch.rand(8, 3, 64, 64) - 0.5
+    tint = torch.tensor([0.2, -0.2, 0.1])[:, None, None]
+    seen = {}
+    for batch_norm in (True, False):
+        critic = Discriminator(width=8, batch_norm=batch_norm)
+        plain, tinted = critic(pictures)[0].mean(), critic(pictures + tint)[0].mean()
+        assert torch.equal(critic(pictures[:3])[0], critic(pictures)[0][:3]) != batch_norm  # whether others in a batch count
+        seen[batch_norm] = (tinted - plain).abs().item()
+    assert seen[False] > 3 * seen[True]
+
+
+def test_the_critics_channels_double_at_each_halving_up_to_512():
+    assert [layer.out_channels for layer in Discriminator(resolution=128).layers] == [64, 128, 256, 512, 512]
 
 
 def test_the_family_builds_from_cards():

@@ -5,43 +5,40 @@ import torch
 import torch.nn.functional as F
 
 from studio.core.registry import build
-from studio.models.stylegan import Encoder, EqualLinear, Generator, ModulatedConv
+from studio.models.stylegan import Encoder, Generator, ModulatedConv
 from tests.tiny import card_of
 
-TINY = {"resolution": 16, "latent": 8, "base": 64, "most": 8, "mapping": 2}
+TINY = {"resolution": 16, "latent": 8, "base": 64, "most": 8}
 
 
 def generator():
     torch.manual_seed(0)
     network = Generator(**TINY).requires_grad_(False)
     network.mean_style.normal_()
+    network.mapping.second.weight.normal_()
     return network
 
 
-@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("grows", [False, True])
 @pytest.mark.parametrize("demodulate", [True, False])
-def test_modulation_is_that_of_weights_made_for_each_sample(kernel, demodulate):
-    """Eq. 1 and 3 of Karras et al. 2020, as a convolution with one group a sample."""
+def test_modulation_is_that_of_weights_made_for_each_sample(grows, demodulate):
+    """Eq. 1 and 3 of Karras et al. 2020, a convolution of its own for each sample; a filter's length is what was learnt."""
     torch.manual_seed(0)
-    conv = ModulatedConv(5, 4, width=6, kernel=kernel, demodulate=demodulate).requires_grad_(False)
-    conv.bias.normal_()
+    conv = ModulatedConv(5, 4, 6, grows, demodulate).requires_grad_(False)
+    for parameter in conv.parameters():
+        parameter.normal_()
     x, style = torch.randn(3, 5, 7, 7), torch.randn(3, 6)
-    scales = style @ (conv.style.weight / 6**0.5).T + conv.style.bias
-    weights = scales[:, None, :, None, None] * (conv.weight / (5 * kernel**2) ** 0.5)[None]
-    if demodulate:
-        weights = weights / (weights.square().sum((2, 3, 4), keepdim=True) + 1e-8).sqrt()
-    expected = F.conv2d(x.reshape(1, 15, 7, 7), weights.reshape(12, 5, kernel, kernel), padding=kernel // 2, groups=3)
-    expected = expected.view(3, 4, 7, 7) + conv.bias[:, None, None]
-    assert torch.allclose(conv(x, style), expected, atol=1e-5)
-
-
-def test_a_linear_layers_weights_start_at_unit_deviation_and_are_scaled_when_used():
-    torch.manual_seed(0)
-    layer = EqualLinear(400, 300, bias=1.0, rate=0.01)
-    x = torch.randn(2, 400)
-    assert layer.weight.std().item() == pytest.approx(100, rel=0.02)
-    expected = x @ (layer.weight * 0.01 / 20).T + 1
-    assert torch.allclose(layer(x), expected, atol=1e-4)
+    filters = conv.weight.transpose(0, 1) if grows else conv.weight  # outputs first
+    for index, made in enumerate(conv(x, style)):
+        scales = style[index] @ conv.style.weight.T + conv.style.bias
+        own = scales[:, None, None] * filters
+        if demodulate:
+            own = own / (own.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt() * conv.gain.view(-1, 1, 1, 1)
+        if grows:
+            plain = F.conv_transpose2d(x[index], own.transpose(0, 1), stride=2, padding=1)
+        else:
+            plain = F.conv2d(x[index], own, padding=1)
+        assert torch.allclose(made, plain + conv.bias[:, None, None], atol=1e-4)
 
 
 def test_a_picture_of_a_latent_is_that_of_its_style_repeated():
@@ -49,7 +46,7 @@ def test_a_picture_of_a_latent_is_that_of_its_style_repeated():
     made = network(latent, torch.ones(2, 1))
     assert made["image"].shape == (2, 3, 16, 16) and made["image"].abs().max() <= 1
     styles = made["style"][:, None].expand(-1, network.n_styles, -1)
-    assert network.n_styles == 4 and torch.equal(network(styles=styles)["image"], made["image"])
+    assert network.n_styles == 5 and torch.equal(network(styles=styles)["image"], made["image"])
 
 
 def test_truncation_draws_each_style_to_the_mean_by_its_own_amount():
@@ -61,32 +58,36 @@ def test_truncation_draws_each_style_to_the_mean_by_its_own_amount():
     assert torch.allclose(style[2], full[2], atol=1e-6)
 
 
-def test_every_convolution_heeds_its_own_style():
+def test_the_first_map_and_every_convolution_heed_their_own_style():
     network = generator()
-    styles = torch.randn(1, 4, 8)
+    styles = torch.randn(1, 5, 8)
     before = network.synthesise(styles)
-    for index in range(4):
+    for index in range(5):
         changed = styles.clone()
-        changed[:, index] += 1
+        changed[:, index] += 3
         assert (network.synthesise(changed) - before).abs().max() > 1e-3, index
 
 
-def test_the_latents_length_counts():
-    network, latent = generator(), torch.randn(1, 8)
-    assert not torch.allclose(network.map(2 * latent), network.map(latent), atol=1e-3)
+def test_the_mapping_begins_as_nothing_and_learns():
+    network, latent = Generator(**TINY).requires_grad_(False), torch.randn(2, 8)
+    assert torch.equal(network.map(latent), latent)
+    network.mapping.second.weight.normal_()
+    assert not torch.allclose(network.map(latent), latent, atol=0.1)
 
 
-def test_the_encoder_gives_the_style_of_its_posteriors_mean_to_every_convolution():
-    encoder = Encoder(16, 8, 2, width=8).requires_grad_(False)
+def test_the_encoder_gives_one_style_and_what_each_convolution_departs_from_it():
+    torch.manual_seed(0)
+    encoder = Encoder(16, 8, width=8).requires_grad_(False)
     image = torch.rand(2, 3, 16, 16)
-    mean, log_variance = encoder.posterior(image)
-    assert mean.shape == log_variance.shape == (2, 8)
-    styles = encoder(image)
-    assert styles.shape == (2, 4, 8)
-    assert all(torch.equal(styles[:, index], encoder.mapping(mean)) for index in range(4))
+    style, departures = encoder.look(image)
+    assert style.shape == (2, 8) and departures.shape == (2, 5, 8) and not departures.any()
+    assert torch.equal(encoder(image), style[:, None].expand(-1, 5, -1))
+    encoder.departures.bias.copy_(torch.arange(40.0))
+    assert torch.allclose(encoder(image)[1, 3], style[1] + torch.arange(24.0, 32.0))
 
 
 def test_the_family_builds_both_parts():
-    assert isinstance(build(card_of(b"", family="stylegan", config=TINY)), Generator)
-    encoder = {"part": "encoder", "resolution": 16, "latent": 8, "mapping": 2}
-    assert isinstance(build(card_of(b"", family="stylegan", config=encoder)), Encoder)
+    network = build(card_of(b"", family="stylegan", config=TINY))
+    assert isinstance(network, Generator)
+    encoder = build(card_of(b"", family="stylegan", config={"part": "encoder", "resolution": 16, "latent": 8}))
+    assert isinstance(encoder, Encoder) and encoder.n_styles == network.n_styles

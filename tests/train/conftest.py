@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from studio.models import dcgan
-from studio.train import began, gan, kgan, loop
+from studio.train import began, gan, kgan, loop, stylegan
 from tests.train.small import Trunk, settings, write_packs
 
 ANIMALS = ("lion", "spider")
@@ -27,15 +27,16 @@ def precise(monkeypatch):
 @pytest.fixture
 def small(packs, precise, monkeypatch, tmp_path):
     """Recipes of a few channels, pictures and samples; makes the settings of a run by its name."""
-    for trainer in (gan.DCGANTrainer, gan.StyleGANTrainer, began.BEGANTrainer, kgan.KGANTrainer):
+    flagship = stylegan.StyleGANTrainer, stylegan.StyleGANEncoderTrainer
+    for trainer in (gan.DCGANTrainer, *flagship, began.BEGANTrainer, kgan.KGANTrainer):
         monkeypatch.setattr(trainer, "images_per_step", 4)
-    for kind, width in ((dcgan.Generator, (2, False, 0)), (dcgan.Discriminator, (2, 64))):
+    for kind, width in ((dcgan.Generator, (2, False, 0)), (dcgan.Discriminator, (2, 64, True))):
         monkeypatch.setattr(kind.__init__, "__defaults__", width)
-    tiny = {"resolution": 16, "latent": 8, "base": 64, "most": 8, "mapping": 2}
-    monkeypatch.setitem(gan.STYLEGAN, 16, tiny)
+    monkeypatch.setitem(stylegan.CONFIGS, 64, {"resolution": 64, "latent": 104, "base": 64, "most": 16})
     monkeypatch.setitem(began.WIDTHS, 16, 3)
     for module in (gan, kgan):
         monkeypatch.setattr(module, "imagenet_trunk", lambda data: Trunk().eval())
+    monkeypatch.setattr(stylegan, "imagenet_trunk", lambda data: Trunk((2, 128, 256, 512)).eval())
     monkeypatch.setattr(gan, "MEASURED", 100)
     monkeypatch.setattr(gan, "RENORMED", 64)
     monkeypatch.setattr(kgan, "PROBED", 128)

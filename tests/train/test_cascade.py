@@ -15,7 +15,7 @@ from studio.train.export import write_checkpoint
 from tests.train.small import Trunk, card_in, changed, save, settings, shipped, snapshot, store_of
 
 TINY = {"ngf": 2, "n_downs": 1, "n_blocks": 1}
-STYLEGAN = {"resolution": 16, "latent": 8, "base": 64, "most": 8, "mapping": 1}
+STYLEGAN = {"resolution": 16, "latent": 8, "base": 64, "most": 8}
 KIN = {"width": 2, "resolution": 16, "rank": 1}
 
 

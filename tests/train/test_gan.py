@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from studio.metrics.kid import kid
-from studio.train import gan
 from studio.train.data import HEAD, MODEL_PARTS, VALIDATION_PARTS, part, read_pack
-from studio.train.gan import DCGANTrainer, StyleGANTrainer, logistic, pooled, read_faces
+from studio.train.gan import DCGANTrainer, logistic, pooled, read_faces
 from studio.train.loop import unwrap
 from tests.train.small import Trunk, assert_resumes, card_in, changed, shipped, snapshot, store_of
 
@@ -115,93 +114,3 @@ def test_measures_compare_with_held_out_faces(small):
     expected = 1000 * kid(pooled(trunk, trainer.show(torch.zeros(100, 1))), wanted)[0]
     assert measures["kid_imagenet"] == pytest.approx(expected, abs=0.01)
     assert measures["kid_imagenet_floor"] != measures["kid_imagenet"]
-
-
-@pytest.fixture
-def flagship(small):
-    return StyleGANTrainer(small("stylegan-16"), 16)
-
-
-GIVEN_BACK = {"pixels", "perceptual", "kl"}
-
-
-def test_the_flagship_first_learns_to_give_faces_back(flagship):
-    before = {name: snapshot(flagship, name) for name in flagship.networks}
-    assert flagship.step().keys() == GIVEN_BACK
-    assert not changed(before["critic"], flagship, "critic")
-    assert "constant" in changed(before["generator"], flagship, "generator")
-    moved = changed(before["encoder"], flagship, "encoder")
-    assert "moments.weight" in moved and not any(name.startswith("mapping.") for name in moved)
-
-
-def test_after_that_it_plays_against_its_critic_and_the_encoder_follows_now_and_then(flagship):
-    flagship.images = gan.WARM_UP
-    players = {"gan", "critic"}
-    for step in range(2 * flagship.encode_every):
-        flagship.steps = step
-        before = {name: snapshot(flagship, name) for name in flagship.networks}
-        follows = step % flagship.encode_every == 0
-        assert flagship.step().keys() == (players | GIVEN_BACK if follows else players)
-        assert bool(changed(before["encoder"], flagship, "encoder")) == follows
-        assert all(changed(before[name], flagship, name) for name in ("generator", "critic"))
-
-
-def test_the_encoder_follows_without_pulling_the_generator(flagship):
-    before = {name: snapshot(flagship, name) for name in flagship.networks}
-    flagship._give_back(flagship.sampler.draw(0, 4), ("encoder",))
-    assert {name for name in flagship.networks if changed(before[name], flagship, name)} == {"encoder"}
-
-
-def test_the_posterior_is_held_to_the_prior_by_their_divergence(flagship, monkeypatch):
-    mean, log_variance = torch.randn(8), torch.linspace(-3, 2, 8)
-    moments = unwrap(flagship.networks["encoder"]).moments
-    with torch.no_grad():
-        moments.weight.zero_()
-        moments.bias.copy_(torch.cat([mean, log_variance]))
-    posterior, prior = torch.distributions.Normal(mean, (0.5 * log_variance).exp()), torch.distributions.Normal(0.0, 1.0)
-    expected = gan.LAMBDA_KL * torch.distributions.kl_divergence(posterior, prior).sum().item()
-    assert flagship.step()["kl"].item() == pytest.approx(expected, rel=1e-4)
-
-
-@pytest.mark.parametrize("mixing", [0.0, 1.0])
-def test_mixing_gives_the_late_convolutions_a_second_style(flagship, monkeypatch, mixing):
-    seen = []
-    network = unwrap(flagship.networks["generator"])
-    real = network.synthesise
-    monkeypatch.setattr(network, "synthesise", lambda styles: seen.append(styles) or real(styles))
-    flagship.mixing = mixing
-    latents = flagship.latents(40)
-    flagship.make(latents)
-    own = network.map(latents)
-    kept = (seen[0] == own.unsqueeze(1)).all(2)  # (40, 4), which convolutions have the picture's own style
-    if mixing == 0:
-        assert kept.all()
-    else:
-        counts = kept.sum(1)
-        assert set(counts.tolist()) == {1, 2, 3} and all(row[:n].all() for row, n in zip(kept, counts, strict=True))
-
-
-def test_the_flagship_goes_on_where_it_stopped(flagship, small):
-    flagship.step()
-    flagship.images = flagship.images_per_step
-    flagship.average()
-    assert_resumes(flagship, StyleGANTrainer(small("stylegan-16", seed=1), 16))
-
-
-def test_the_flagship_is_shipped_with_its_encoder_and_its_mean_style(flagship, tmp_path):
-    flagship.images = gan.WARM_UP
-    flagship.step()
-    flagship.average()
-    assert flagship.grid().size == (12 * 18, (5 + 2) * 18)
-    flagship.export({"kid_imagenet": 1.0})
-    export = flagship.settings.out / "export"
-    assert card_in(export, "stylegan-16").task == "sample" and card_in(export, "stylegan-encoder-16").task == "encode"
-    store = store_of(tmp_path / "pretrained", export)
-    generator, encoder = shipped(store, "stylegan-16"), shipped(store, "stylegan-encoder-16")
-    latent = torch.randn(4096, 8)
-    mean = generator.map(latent).mean(0)
-    assert torch.allclose(generator.mean_style, mean, atol=0.15) and mean.abs().max() > 0.2
-    styles = encoder(flagship.validation)
-    average = flagship.ema["encoder"].posterior(flagship.validation)[0]
-    assert torch.allclose(styles[:, 0], generator.map(average), atol=2e-2)
-    assert generator(styles=styles)["image"].shape == flagship.validation.shape
