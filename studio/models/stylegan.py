@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studio.core.registry import register_model
+from studio.models import stylegan_constant
 
 START = 4
 MODULATION = 0.05  # how far a style scales channels from 1 before it has learnt anything
@@ -186,5 +187,6 @@ PARTS = {"generator": Generator, "encoder": Encoder}
 
 @register_model("stylegan")
 def stylegan(part: str = "generator", **config: int) -> nn.Module:
-    """``part`` names which of the two networks: "generator" or "encoder"."""
-    return PARTS[part](**config)
+    """``part`` names which of the two networks: "generator" or "encoder"; ``mapping`` is of those that begin with a constant."""
+    parts = stylegan_constant.PARTS if "mapping" in config else PARTS
+    return parts[part](**config)

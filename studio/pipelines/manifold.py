@@ -412,8 +412,8 @@ class _Networks:
 
     @property
     def n_styles(self) -> int:
-        """Of the flagship."""
-        return 1 + 2 * int(math.log2(self.generator.resolution // 4))
+        """Of the StyleGAN: two a doubling, and one for the first map where it is not a constant."""
+        return 2 * int(math.log2(self.generator.resolution // 4)) + ("mapping" not in self.generator.config)
 
     @property
     def ids(self) -> list[str]:

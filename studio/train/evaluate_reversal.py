@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from studio.core.engine import Engine, Session
-from studio.core.images import resize, to_float, to_uint8
+from studio.core.images import to_float, to_uint8
 from studio.core.registry import Card, build
 from studio.latent.kde import bandwidths, holdout_likelihood
 from studio.latent.reversal import RATE, START, psnr, reverse
@@ -35,9 +35,9 @@ from studio.train.gan import renewed
 from studio.train.kdegan import DigitsTrainer, KDEGANTrainer, StackedDigits
 from studio.train.loop import Settings, unwrap
 
-FLAGSHIP = "stylegan-128"
+FLAGSHIP = "stylegan-64"
 GENERATORS = {"DCGAN": "dcgan-64", "BEGAN": "began-64", "StyleGAN": FLAGSHIP}
-SIZE = 128  # px, the flagship's
+SIZE = 64  # px
 MARKS = (5, 20, 400)  # steps of figure 2
 DESCENT = MARKS[-1]
 CURVE_PHOTOS = 4
@@ -155,19 +155,17 @@ def evaluate_reversal(
 
 
 def _faces(count: int, data_dir: Path | None) -> np.ndarray:
-    """uint8 (N, SIZE, SIZE, 3)."""
+    """uint8 (N, 64, 64, 3)."""
     pack = read_pack("faces128", SIZE, data_dir, lambda row: part(row["file_name"]) in VALIDATION_PARTS, HEAD)
     order = np.random.default_rng(0).permutation(len(pack))[:count]
     return pack.images.permute(0, 2, 3, 1).numpy()[order]
 
 
 def _error_curve(engine: Engine, card_id: str, random: bool, faces: np.ndarray) -> tuple[float, dict[int, float]]:
-    """The rate that suits the network, and the mean error after each of ``MARKS`` steps, at its own resolution."""
-    card = engine.registry.card(card_id)
-    faces = np.stack([resize(face, card.resolution) for face in faces])
+    """The rate that suits the network, and the mean error after each of ``MARKS`` steps."""
 
     def job(session: Session) -> Iterator[Any]:
-        generate, size = _generator(session, card, random)
+        generate, size = _generator(session, engine.registry.card(card_id), random)
         target, start = _to_tensor(faces, session), _start(len(faces), size, session)
         tried = {}
         for rate in RATES:

@@ -41,13 +41,14 @@ def recipes() -> dict[str, Maker]:
     def translator(group: str, size: int) -> Maker:
         return lambda settings: CycleGANTrainer(settings, group, size)
 
-    sized = {"began": BEGANTrainer, "stylegan": StyleGANTrainer, "stylegan-encoder": StyleGANEncoderTrainer}
+    flagship = {"stylegan-128": StyleGANTrainer, "stylegan-encoder-128": StyleGANEncoderTrainer}
     alone = (LandmarkTrainer, BankTrainer, AttributeTrainer, DemographicsTrainer, MakeupTrainer)
     makers: dict[str, Maker] = {kind.name: kind for kind in alone} | JUDGES | DIGIT_GANS
     makers |= {name: partial(PropertyTrainer, colours=bool(colours)) for colours, name in enumerate(EXTRACTORS)}
     makers["parsing-128"] = ParsingTrainer
     makers["dcgan-64"] = DCGANTrainer
-    makers |= {f"{name}-{size}": partial(kind, size=size) for name, kind in sized.items() for size in (64, 128)}
+    makers |= {name: partial(kind, size=128) for name, kind in flagship.items()}
+    makers |= {f"began-{size}": partial(BEGANTrainer, size=size) for size in (64, 128)}
     makers |= {f"{name}-{animal}-64": partial(kind, animal=animal) for name, kind in K_GANS.items() for animal in ANIMALS}
     makers |= {f"cascade-{animal}-64": partial(CascadeTrainer, animal=animal) for animal in ANIMALS}
     makers |= {f"xgan-{domain}-64": partial(XGANTrainer, domain=domain) for domain in DOMAINS}

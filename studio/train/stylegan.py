@@ -22,7 +22,7 @@ from studio.train.gan import FacesTrainer, GANTrainer, logistic
 from studio.train.loop import Settings, tile, unwrap
 from studio.train.losses import perceptual_distance
 
-CONFIGS = {size: {"resolution": size, "latent": 256, "base": 2048, "most": 512} for size in (64, 128)}
+CONFIGS = {128: {"resolution": 128, "latent": 256, "base": 2048, "most": 512}}
 BASE = "dcgan-64"
 LAMBDA_PIXELS, LAMBDA_PERCEPTUAL, LAMBDA_STYLE, LAMBDA_DEPARTURES = 2.0, 2.0, 0.5, 0.5
 UNIFORM = 1 / math.sqrt(3)  # the deviation of DCGAN's latents, which are uniform in [-1, 1]; the flagship's are normal
@@ -63,7 +63,7 @@ def begin_as_dcgan(generator: stylegan.Generator, state: Mapping[str, Tensor]) -
 
 
 class StyleGANTrainer(GANTrainer):
-    """``stylegan-64`` and ``-128``: begins as the shipped DCGAN, and goes on against two critics.
+    """``stylegan-128``: begins as the shipped DCGAN, and goes on against two critics.
 
     A StyleGAN from nothing had drawn rather than photographed faces after 120,000 pictures, DCGAN after 28,000 people one could
     meet. But a critic that is new undoes what DCGAN knew sooner than it learns it itself, so one sees through frozen ImageNet
@@ -151,7 +151,7 @@ class StyleGANTrainer(GANTrainer):
 
 
 class StyleGANEncoderTrainer(FacesTrainer):
-    """``stylegan-encoder-64`` and ``-128``: the styles by which the shipped flagship draws a photo; the flagship stays as it is.
+    """``stylegan-encoder-128``: the styles by which the shipped flagship draws a photo; the flagship stays as it is.
 
     Half of what it looks at are photos, which have to come back, half samples, whose style is known. Departures of single
     convolutions from the one style are priced, since far from where the generator was trained nothing can be edited (Tov et al.
