@@ -3,20 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off
 
-.PHONY: run test test-page test-rest lint screenshots clean
+.PHONY: run test lint screenshots clean
 
 run: .venv/.runtime
 	$(BIN)/python app.py $(ARGS)
 
-# Two processes: while the tests of the page wait for it, the others compute.
 test: .venv/.development .venv/.browser
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-page test-rest
-
-test-page:
-	$(BIN)/python -m pytest tests/browser $(ARGS)
-
-test-rest:
-	$(BIN)/python -m pytest --ignore=tests/browser $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/.lint
 	$(BIN)/ruff check .
