@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from studio.core.registry import register_model
 from studio.models import stylegan_constant
+from studio.models.stylegan_constant import START, StyleGenerator
 
-START = 4
 MODULATION = 0.05  # how far a style scales channels from 1 before it has learnt anything
 
 
@@ -90,7 +90,7 @@ class Mapping(nn.Module):
         return latent + self.second(F.leaky_relu(self.first(latent), 0.2))
 
 
-class Generator(nn.Module):
+class Generator(StyleGenerator):
     """Latent -> style -> picture.
 
     Args:
@@ -110,14 +110,6 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleList(Block(a, b, latent) for a, b in pairwise([*channels, None]))
         self.register_buffer("mean_style", torch.zeros(latent))
 
-    def map(self, latent: Tensor) -> Tensor:
-        """``latent`` (B, L), normal -> style (B, L)."""
-        return self.mapping(latent)
-
-    def truncate(self, style: Tensor, truncation: Tensor) -> Tensor:
-        """Styles drawn towards the mean one (Karras et al. 2019, appendix B); ``truncation`` (B, 1), 1 leaves them."""
-        return self.mean_style + truncation * (style - self.mean_style)
-
     def synthesise(self, styles: Tensor) -> Tensor:
         """``styles`` (B, n_styles, L): the first map's, then two a block -> (B, 3, R, R) in [-1, 1]."""
         x = self.stem(styles[:, 0]).unflatten(1, (-1, START, START))
@@ -125,24 +117,6 @@ class Generator(nn.Module):
         for index, block in enumerate(self.blocks):
             x, picture = block(x, picture, styles[:, 2 * index + 1], styles[:, 2 * index + 2])
         return torch.tanh(picture)
-
-    def forward(
-        self, latent: Tensor | None = None, truncation: Tensor | None = None, styles: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """Makes pictures of latents, or of styles.
-
-        Args:
-            latent: (B, L), normal.
-            truncation: (B, 1) in [0, 1], goes with the latent.
-            styles: (B, n_styles, L), instead of both.
-
-        Returns:
-            "image" (B, 3, R, R) in [-1, 1], and of a latent "style" (B, L), truncated.
-        """
-        if styles is not None:
-            return {"image": self.synthesise(styles)}
-        style = self.truncate(self.mapping(latent), truncation)
-        return {"image": self.synthesise(style.unsqueeze(1).expand(-1, self.n_styles, -1)), "style": style}
 
 
 class Encoder(nn.Module):

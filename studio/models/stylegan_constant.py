@@ -96,25 +96,8 @@ class Mapping(nn.Module):
         return x
 
 
-class Generator(nn.Module):
-    """Latent -> style -> picture.
-
-    Args:
-        resolution: side of the picture in px, a power of two.
-        latent: size of the latent and of a style.
-        base: channels times resolution; never more than ``most`` channels.
-        mapping: layers of the mapping network.
-    """
-
-    def __init__(self, resolution: int = 128, latent: int = 256, base: int = 8192, most: int = 256, mapping: int = 2):
-        super().__init__()
-        sizes = [START * 2**k for k in range(int(math.log2(resolution // START)) + 1)]
-        channels = [min(most, base // size) for size in sizes]
-        self.latent, self.n_styles = latent, 2 * (len(sizes) - 1)
-        self.mapping = Mapping(latent, mapping)
-        self.constant = nn.Parameter(torch.randn(1, channels[0], START, START))
-        self.blocks = nn.ModuleList(Block(a, b, latent) for a, b in pairwise(channels))
-        self.register_buffer("mean_style", torch.zeros(latent))
+class StyleGenerator(nn.Module):
+    """Latent -> style -> picture: what StyleGANs share. They make ``mapping``, ``n_styles`` and ``mean_style``."""
 
     def map(self, latent: Tensor) -> Tensor:
         """``latent`` (B, L), normal -> style (B, L)."""
@@ -125,12 +108,8 @@ class Generator(nn.Module):
         return self.mean_style + truncation * (style - self.mean_style)
 
     def synthesise(self, styles: Tensor) -> Tensor:
-        """``styles`` (B, n_styles, L), one a convolution -> (B, 3, R, R), nearly within [-1, 1]."""
-        x = self.constant.expand(len(styles), -1, -1, -1)
-        picture = x.new_zeros(len(styles), 3, START, START)
-        for index, block in enumerate(self.blocks):
-            x, picture = block(x, picture, styles[:, 2 * index], styles[:, 2 * index + 1])
-        return picture
+        """``styles`` (B, n_styles, L) -> (B, 3, R, R), nearly within [-1, 1]."""
+        raise NotImplementedError
 
     def forward(
         self, latent: Tensor | None = None, truncation: Tensor | None = None, styles: Tensor | None = None
@@ -150,6 +129,35 @@ class Generator(nn.Module):
         style = self.truncate(self.mapping(latent), truncation)
         image = self.synthesise(style.unsqueeze(1).expand(-1, self.n_styles, -1)).clamp(-1, 1)
         return {"image": image, "style": style}
+
+
+class Generator(StyleGenerator):
+    """Latent -> style -> picture.
+
+    Args:
+        resolution: side of the picture in px, a power of two.
+        latent: size of the latent and of a style.
+        base: channels times resolution; never more than ``most`` channels.
+        mapping: layers of the mapping network.
+    """
+
+    def __init__(self, resolution: int = 128, latent: int = 256, base: int = 8192, most: int = 256, mapping: int = 2):
+        super().__init__()
+        sizes = [START * 2**k for k in range(int(math.log2(resolution // START)) + 1)]
+        channels = [min(most, base // size) for size in sizes]
+        self.latent, self.n_styles = latent, 2 * (len(sizes) - 1)
+        self.mapping = Mapping(latent, mapping)
+        self.constant = nn.Parameter(torch.randn(1, channels[0], START, START))
+        self.blocks = nn.ModuleList(Block(a, b, latent) for a, b in pairwise(channels))
+        self.register_buffer("mean_style", torch.zeros(latent))
+
+    def synthesise(self, styles: Tensor) -> Tensor:
+        """``styles`` (B, n_styles, L), one a convolution -> (B, 3, R, R), nearly within [-1, 1]."""
+        x = self.constant.expand(len(styles), -1, -1, -1)
+        picture = x.new_zeros(len(styles), 3, START, START)
+        for index, block in enumerate(self.blocks):
+            x, picture = block(x, picture, styles[:, 2 * index], styles[:, 2 * index + 1])
+        return picture
 
 
 class Encoder(nn.Module):

@@ -52,15 +52,6 @@ def test_a_picture_of_a_latent_is_that_of_its_style_repeated():
     assert network.n_styles == 4 and torch.equal(network(styles=styles)["image"], made["image"])
 
 
-def test_truncation_draws_each_style_to_the_mean_by_its_own_amount():
-    network, latent = generator(), torch.randn(3, 8)
-    style = network(latent, torch.tensor([[0.0], [0.25], [1.0]]))["style"]
-    full = network.map(latent)
-    assert torch.allclose(style[0], network.mean_style, atol=1e-6)
-    assert torch.allclose(style[1], 0.75 * network.mean_style + 0.25 * full[1], atol=1e-6)
-    assert torch.allclose(style[2], full[2], atol=1e-6)
-
-
 def test_every_convolution_heeds_its_own_style():
     network = generator()
     styles = torch.randn(1, 4, 8)
