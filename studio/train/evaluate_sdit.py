@@ -32,8 +32,8 @@ from studio.models.sdit import Generator
 from studio.train import cyclegan as cyclegan_recipe
 from studio.train.attended import Attended, measure_attention
 from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, to_unit
-from studio.train.loop import Settings
-from studio.train.sdit import DOMAINS, LATENT, VARIANTS, Labelled, SDITTrainer, read_labelled
+from studio.train.loop import Settings, load_state
+from studio.train.sdit import DETERMINISTIC, DOMAINS, LATENT, VARIANTS, Labelled, SDITTrainer, read_labelled
 
 ATTRIBUTE_JUDGE = "judge-attributes"
 ABLATED = ("Bangs", "Blond_Hair", "Brown_Hair", "Young", "Male")  # section 6.5.2
@@ -41,6 +41,8 @@ HEAD_SIDE = 128  # px that the judge of identity is shown
 NEW_PARTS = frozenset((7, 8, 9))  # of paintings and cars: no judge has learnt from them
 REAL = 50  # photographs of a domain whose distances are measured
 OURS = "SDIT"
+ONE_ANSWER = "deterministic"
+MOST = 1.15  # times the ID distance of the network with one answer that SDIT may have
 
 Report = Callable[[int, int, str], None]
 # Pictures float32 (N, 3, R, R) in [-1, 1], labels (N, K), latents (N, Z) -> pictures.
@@ -93,7 +95,8 @@ class Networks:
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured; parts that were not asked for are empty. ``pictures``: each variant learnt from."""
+    """What was measured; parts that were not asked for are empty. ``pictures``: each variant learnt from. ``deterministic``: the
+    attributes again, by the network that has one answer."""
 
     attributes: tuple[Attribute, ...]
     table: tuple[Row, ...]
@@ -103,10 +106,12 @@ class Figures:
     photos: int
     styles: int
     attended: tuple[Attended, ...] = ()
+    deterministic: tuple[Attribute, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with the means of each table and what the chapter claims of them."""
-        means = {"attributes": _means(self.attributes)} | {name: _means(rows) for name, rows in self.domains.items()}
+        means = {"attributes": _means(self.attributes), ONE_ANSWER: _means(self.deterministic)}
+        means |= {name: _means(rows) for name, rows in self.domains.items()}
         return asdict(self) | {"means": means, "claims": self._claims()}
 
     def _claims(self) -> dict[str, Any]:
@@ -118,6 +123,10 @@ class Figures:
         if {OURS, "SDIT w/o Atten (L_LAT > 0)"} <= rows.keys():
             nearer = round(rows["SDIT w/o Atten (L_LAT > 0)"].id_distance - rows[OURS].id_distance, 3)
             claims["people_stay_themselves_with_attention"] = {"holds": nearer > 0, "by": nearer}
+        if self.attributes and self.deterministic:
+            many, one = _means(self.attributes), _means(self.deterministic)
+            times = round(many["id_distance"] / one["id_distance"], 3)
+            claims["many_answers_stay_as_near_as_one"] = {"holds": times <= MOST and many["lpips"] > one["lpips"], "by": times}
         return claims
 
 
@@ -136,7 +145,8 @@ def evaluate_sdit(
 
     Args:
         engine: has the judges among its cards, and the networks of ``parts``.
-        parts: "attributes" (table 6.2), "art" and "cars" (tables 6.3 and 6.4).
+        parts: "attributes" (table 6.2), "deterministic" (the same of the network that has one answer, from its run), "art" and
+            "cars" (tables 6.3 and 6.4).
         names: rows of table 6.1, of the ``VARIANTS``; none leaves it out.
         pictures: each of these learns from, of ``size`` px.
         photos: are translated ``styles`` times each.
@@ -150,8 +160,9 @@ def evaluate_sdit(
     """
     if unknown := set(names) - set(VARIANTS):
         raise ValueError(f"There is no row {', '.join(sorted(unknown))}; there is {', '.join(VARIANTS)}.")
-    cards = {part: find_card(engine, part) for part in parts}
-    total = len(names) + len(cards)
+    cards = {part: find_card(engine, part) for part in parts if part != ONE_ANSWER}
+    one = deterministic_run(size, data_dir) if ONE_ANSWER in parts else None
+    total = len(names) + len(parts)
     table = compare(engine, names, pictures, size, photos, styles, data_dir, lambda n, now: report(n, total, now))
     attributes, attended, domains, done = (), (), {}, len(names)
     for part, card in cards.items():
@@ -164,8 +175,12 @@ def evaluate_sdit(
         else:
             learnt, new = (read_labelled(part, card.resolution, data_dir, tenths) for tenths in (MODEL_PARTS, NEW_PARTS))
             domains[part] = measure_domains(engine, translate, learnt, new, photos, styles)
+    single = ()
+    if one:
+        report(done, total, "Translating attributes, one answer each")
+        single = measure_attributes(engine, translator_of(one), one.held_out, one.kind.names, photos, 2)
     networks = {part: count_networks(card) for part, card in cards.items()}
-    return Figures(attributes, table, pictures, domains, networks, photos, styles, attended)
+    return Figures(attributes, table, pictures, domains, networks, photos, styles, attended, single)
 
 
 def find_card(engine: Engine, part: str) -> Card:
@@ -208,6 +223,15 @@ def compare(
         found = measure_attributes(engine, translator_of(trainer), trainer.held_out, known, photos, styles)
         rows.append(Row(name, **{key: value for key, value in _means(found).items() if key != "lpips_photographs"}))
     return tuple(rows)
+
+
+def deterministic_run(size: int, data_dir: Path | None, runs: Path = Path("runs")) -> SDITTrainer:
+    """The network that has one answer for each attribute, as its run left it. Raises ``ValueError`` where there is none."""
+    settings = Settings(out=runs / f"sdit-{ONE_ANSWER}-attributes-{size}", minutes=0.0, data=data_dir)
+    trainer = SDITTrainer(settings, "attributes", size, VARIANTS[DETERMINISTIC])
+    if not load_state(trainer, settings.out):
+        raise ValueError(f"There is no network with one answer yet: make it with `python -m studio train {trainer.name}`.")
+    return trainer
 
 
 def translator_of(trainer: SDITTrainer) -> Translate:

@@ -86,8 +86,13 @@ class JudgeTrainer(Trainer):
         if small < size:
             soft = F.interpolate(F.interpolate(images, size=small, mode="area"), size=size, mode="bilinear")
             images = torch.where(self.uniform(count, 1, 1, 1) < 0, soft, images)
-        images = images * (1 + 0.25 * self.uniform(count, 1, 1, 1)) + 0.2 * self.uniform(count, 1, 1, 1)
+        images = self.relight(images)
         return torch.where(self.uniform(count, 1, 1, 1) < 0, images.flip(3), images).clamp(-1, 1)
+
+    def relight(self, images: Tensor) -> Tensor:
+        """Pictures in other light; no range is kept."""
+        count = len(images)
+        return images * (1 + 0.25 * self.uniform(count, 1, 1, 1)) + 0.2 * self.uniform(count, 1, 1, 1)
 
     def draw(self) -> Tensor:
         """Indices of the training pictures of a step."""
@@ -138,18 +143,19 @@ class AnimalJudge(JudgeTrainer):
     name = "judge-animal"
     total_images = 9_600
     features = True
+    pack, column, parts = "animals160", "class", JUDGE_PARTS
     sources = "animals160, parts 7 and 8"
 
     def read(self, settings: Settings) -> None:
-        pack = read_pack("animals160", self.size, settings.data)
-        self.labels = tuple(sorted({r["class"] for r in pack.rows}))
+        pack = read_pack(self.pack, self.size, settings.data)
+        self.labels = tuple(sorted({r[self.column] for r in pack.rows}))
         self.domains, self.outputs = self.labels, len(self.labels)
-        train, validation = pack.parts(JUDGE_PARTS), pack.parts(VALIDATION_PARTS)
+        train, validation = pack.parts(self.parts), pack.parts(VALIDATION_PARTS)
         self.train, self.target = train.images.to(self.device), self._classes(train)
         self.validation, self.truth = validation.images.to(self.device), self._classes(validation)
 
     def _classes(self, pack: Pack) -> Tensor:
-        return torch.tensor([self.labels.index(r["class"]) for r in pack.rows], device=self.device)
+        return torch.tensor([self.labels.index(r[self.column]) for r in pack.rows], device=self.device)
 
     def draw(self) -> Tensor:
         weights = (1.0 / torch.bincount(self.target).float())[self.target]

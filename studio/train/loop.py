@@ -120,6 +120,10 @@ class Trainer(ABC):
         """Of each network that is shipped, the id of its card; none where a run cannot begin with them."""
         return {}
 
+    def fitting(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Those of a shipped checkpoint's tensors that its network takes; all of them, unless a recipe leaves layers out."""
+        return tensors
+
     def schedule(self) -> None:  # noqa: B027 (most recipes keep their rate)
         """Sets learning rates for the step to come; by default they stay."""
 
@@ -305,7 +309,7 @@ def begin_as_shipped(trainer: Trainer, store: CheckpointStore) -> None:
         raise ValueError(f"{trainer.name} cannot begin with shipped checkpoints: leave out --from-shipped.")
     cards = {name: store.registry.card(card_id) for name, card_id in shipped.items()}
     for name, card in cards.items():
-        tensors = store.load(card)
+        tensors = trainer.fitting(store.load(card))
         for network in (unwrap(trainer.networks[name]), trainer.ema[name]):
             load_into(network, tensors, card.file)
     trainer.images = trainer.began = min(card.training["images"] for card in cards.values())

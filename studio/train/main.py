@@ -30,10 +30,11 @@ def recipes() -> dict[str, Maker]:
     from studio.train.landmarks import LandmarkTrainer
     from studio.train.parsing import ParsingTrainer
     from studio.train.people import PeopleTrainer
+    from studio.train.sdit import DETERMINISTIC, SDITTrainer
     from studio.train.sdit import DOMAINS as MANY
-    from studio.train.sdit import SDITTrainer
+    from studio.train.sdit import VARIANTS as SWITCHES
     from studio.train.semantics import RECIPES as EXTRACTORS
-    from studio.train.semantics import AttributeTrainer, DemographicsTrainer, MakeupTrainer, PropertyTrainer
+    from studio.train.semantics import AttributeTrainer, CarTrainer, DemographicsTrainer, MakeupTrainer, PropertyTrainer
     from studio.train.stylegan import StyleGANEncoderTrainer, StyleGANTrainer
     from studio.train.udit import PAIRS, VARIANTS, UDITTrainer
     from studio.train.xgan import DOMAINS, XGANTrainer
@@ -42,7 +43,7 @@ def recipes() -> dict[str, Maker]:
         return lambda settings: CycleGANTrainer(settings, group, size)
 
     flagship = {"stylegan-128": StyleGANTrainer, "stylegan-encoder-128": StyleGANEncoderTrainer}
-    alone = (LandmarkTrainer, BankTrainer, AttributeTrainer, DemographicsTrainer, MakeupTrainer)
+    alone = (LandmarkTrainer, BankTrainer, AttributeTrainer, DemographicsTrainer, MakeupTrainer, CarTrainer)
     makers: dict[str, Maker] = {kind.name: kind for kind in alone} | JUDGES | DIGIT_GANS
     makers |= {name: partial(PropertyTrainer, colours=bool(colours)) for colours, name in enumerate(EXTRACTORS)}
     makers["parsing-128"] = ParsingTrainer
@@ -56,6 +57,11 @@ def recipes() -> dict[str, Maker]:
     makers |= {f"cvaegan-people-{size}": partial(PeopleTrainer, size=size) for size in (64, 128)}
     makers |= {
         f"sdit-{domains}-{size}": partial(SDITTrainer, domains=domains, size=size) for domains in MANY for size in (64, 128)
+    }
+    makers |= {
+        f"sdit-deterministic-{domains}-{size}": partial(SDITTrainer, domains=domains, size=size, variant=SWITCHES[DETERMINISTIC])
+        for domains in MANY
+        for size in (64, 128)
     }
     pairs = [("-".join(filter(None, ("munit", v, p, "128"))), p, v) for p in PAIRS for v in VARIANTS]
     makers |= {name: partial(UDITTrainer, pair=pair, variant=variant) for name, pair, variant in pairs}

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from studio.core.faces import FRAME_SIZE, FRAMES
 from studio.metrics.kid import kid
 from studio.models.cyclegan import Discriminator as PatchDiscriminator
 from studio.models.sdit import Generator
@@ -27,7 +28,7 @@ from studio.train.gan import PACKS, pooled
 from studio.train.judges import FIRST_ATTRIBUTE, attribute_names, rare_more_often
 from studio.train.loop import Settings, Trainer, tile
 from studio.train.losses import perceptual_distance, unheard
-from studio.train.semantics import AttributeReader
+from studio.train.semantics import AttributeReader, CarReader, Reader
 from studio.train.xgan import FAR, FAR_WORDS, evenly, fixed
 
 # Table 6.2; of the two colours of hair one at most.
@@ -36,11 +37,21 @@ ATTRIBUTES = (
     "Pale_Skin", "Brown_Hair", "Blond_Hair", "Eyeglasses", "Mouth_Slightly_Open",
 )  # fmt: skip
 HAIR = ("Brown_Hair", "Blond_Hair")
-ALSO = 0.1  # of the other attributes turn round as well
+# Where in a portrait what is local shows: in eye distances from the middle of the eyes, from the left and the top to the right
+# and the bottom. Every portrait has its eyes in the same places.
+PLACES = {
+    "Eyeglasses": (-0.95, -0.55, 0.95, 0.4),
+    "Bangs": (-1.0, -1.6, 1.0, -0.45),
+    "Wearing_Hat": (-1.7, -2.3, 1.7, -0.45),
+    "Mouth_Slightly_Open": (-0.55, 0.75, 0.55, 1.4),
+    "Smiling": (-0.9, 0.3, 0.9, 1.5),
+}
+ALSO = 0.05  # of the other attributes turn round as well
 HARD = {"Brown_Hair": 2.0, "Blond_Hair": 2.0, "Mouth_Slightly_Open": 2.0}  # times as often asked for as others
 LATENT = 8
 LAMBDA_GAN, LAMBDA_REC = 4.0, 3.0
 LAMBDA_VARIETY = 3.0  # mode seeking
+LAMBDA_PLACE = 3.0  # attention of what is local beside its place
 # "said": what label, z and attention say to norms; "code": F_rec; "patches": D_src on patches, the one that begins from nothing.
 RATES = {"generator": 6e-4, "critic": 1.5e-3, "said": 4e-3, "code": 1.5e-3, "patches": 6e-4}
 POLICY = "translation"
@@ -87,7 +98,7 @@ class Domains:
         fake: lambda_FAKE. latent: lambda_LAT.
         variety: how far apart mode seeking wants two pictures of a photo, as a share of what photos are.
         change: weight of how much is changed at all. attention: of how much of a picture is attended.
-        read: weight of what an extractor of attributes, trained on photos, reads of a picture.
+        read: weight of what an extractor, trained on photos, reads of a picture.
         enlarged: times the side of a picture that D sees it at.
     """
 
@@ -105,6 +116,7 @@ class Domains:
     enlarged: float = 1.0
 
 
+DETERMINISTIC = "as StarGAN"
 DOMAINS = {
     # The portrait frame is the paper's, has hats and hair in it, and is what the packs are in, so that no pixel is made up.
     # Glasses are small; and a style that is heard loudly, or a change that costs nothing, is a tint all over the photo.
@@ -114,7 +126,7 @@ DOMAINS = {
     "art": Domains(
         "picture", "", "art160", "domain", VARIANTS["SDIT w/o Atten (L_LAT > 0)"], fake=0.3, latent=2.0, variety=0.1, change=0.5
     ),
-    "cars": Domains("car", "", "cars_by_colour128", "colour"),
+    "cars": Domains("car", "", "cars_by_colour128", "colour", read=0.5),
 }
 
 
@@ -138,6 +150,11 @@ class Labels(ABC):
     @abstractmethod
     def towards(self, labels: Tensor, name: str) -> Tensor:
         """What photos that are called ``labels`` (B, K) shall show when the one thing is asked of them."""
+
+    def places(self, labels: Tensor, wanted: Tensor, size: int) -> Tensor | None:
+        """Where photos of ``size`` px called ``labels`` (B, K) change if they shall show ``wanted`` (B, K): maps (B, 1, size, size),
+        1 at the places of what changes and 0 beside them, and 1 everywhere if it may be anywhere. None where it always may."""
+        return None
 
     @abstractmethod
     def domains(self, labels: Tensor) -> Tensor:
@@ -175,6 +192,11 @@ class Attributes(Labels):
                 if other != place:
                     turned[:, other] = turned[:, other].masked_fill(coloured, 0)
         return turned
+
+    def places(self, labels: Tensor, wanted: Tensor, size: int) -> Tensor:
+        maps = torch.stack([place_map(PLACES[name], size) if name in PLACES else torch.ones(size, size) for name in self.names])
+        turned = (labels != wanted).float()
+        return (turned @ maps.to(labels.device).flatten(1)).clamp(max=1).view(-1, 1, size, size)
 
     def domains(self, labels: Tensor) -> Tensor:
         """All with an attribute are one, all without it another."""
@@ -282,7 +304,7 @@ class Discriminator(FeatureDiscriminator):
 
 
 class SDITTrainer(Trainer):
-    """``sdit-DOMAINS-SIZE``, or one of the :data:`VARIANTS` of it.
+    """``sdit-DOMAINS-SIZE``, or one of the :data:`VARIANTS` of it; ``sdit-deterministic-DOMAINS-SIZE`` is the last one's run.
 
     Args:
         domains: one of ``DOMAINS``.
@@ -295,8 +317,10 @@ class SDITTrainer(Trainer):
 
     def __init__(self, settings: Settings, domains: str, size: int = 64, variant: Variant | None = None):
         super().__init__(settings)
-        self.name, self.domains, self.size = f"sdit-{domains}-{size}", domains, size
+        self.domains, self.size = domains, size
         self.variant = variant or DOMAINS[domains].variant
+        kind = ("deterministic",) if self.variant == VARIANTS[DETERMINISTIC] else ()
+        self.name = "-".join(("sdit", *kind, domains, str(size)))
         if self.device.type == "cuda":  # which small batches would leave idle
             self.images_per_step = 32
         self.data = read_labelled(domains, size, settings.data, MODEL_PARTS)
@@ -323,13 +347,22 @@ class SDITTrainer(Trainer):
         self.optimisers = {name: torch.optim.Adam(group, RATES[name], betas=(0.5, 0.99)) for name, group in groups.items()}
         self.ready("generator")
 
-    def _reader(self) -> AttributeReader:
-        """Of the attributes that are translated. Raises ``FileNotFoundError`` where the extractor was not trained."""
+    def _reader(self) -> Reader:
+        """Of what is translated. Raises ``FileNotFoundError`` where the extractor was not trained."""
+        if self.domains == "cars":
+            return CarReader(self.settings.out.parent)
         known = attribute_names(read_rows(PACKS[0], self.settings.data))
         return AttributeReader(self.settings.out.parent, [known.index(name) for name in self.kind.names])
 
     def shipped(self) -> dict[str, str]:
-        return {"generator": self.name}
+        """SDIT's, of every variant."""
+        return {"generator": f"sdit-{self.domains}-{self.size}"}
+
+    def fitting(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What a variant switches off is left out."""
+        if self.variant == DOMAINS[self.domains].variant:
+            return tensors
+        return {name: tensor for name, tensor in tensors.items() if name in self.ema["generator"].state_dict()}
 
     def step(self) -> dict[str, Tensor]:
         photos, labels = self._photos()
@@ -395,7 +428,10 @@ class SDITTrainer(Trainer):
             if which.change:
                 losses["change"] = which.change * answer["change"].float().abs().mean()
             if self.variant.attention:
-                losses["attention"] = which.attention * spread_of(answer["attention"].float())
+                attention = answer["attention"].float()
+                losses["attention"] = which.attention * spread_of(attention)
+                if (places := self.kind.places(labels, wanted, self.size)) is not None:
+                    losses["place"] = LAMBDA_PLACE * beside(attention, places)
             if not self.began or self.images_here >= WARM_UP + MEET:
                 self._follow("generator", losses)
         return losses | {"apart": apart.mean()}, [each.detach() for each in maps]
@@ -524,6 +560,20 @@ def spread_of(attention: Tensor) -> Tensor:
     """How much of a picture is attended, as shares of where it is attended most: maps (B, 1, H, W) -> (). The mean alone is saved
     by a map that is dim everywhere, whose change then grows; here only one that gathers saves anything."""
     return (attention.mean((2, 3)) / attention.amax((2, 3)).clamp_min(1e-6)).mean()
+
+
+def beside(attention: Tensor, places: Tensor) -> Tensor:
+    """The share of attention (B, 1, H, W) that lies beside its ``places``, 0 or 1 (B, 1, H, W): ()."""
+    return ((attention * (1 - places)).mean((2, 3)) / attention.mean((2, 3)).clamp_min(1e-6)).mean()
+
+
+def place_map(place: tuple[float, float, float, float], size: int) -> Tensor:
+    """One of ``PLACES`` in a portrait of ``size`` px: (size, size), 1 there and 0 elsewhere."""
+    (first, row), (second, _) = FRAMES["portrait"]
+    left, top, right, bottom = place
+    at = (torch.arange(size) + 0.5) * FRAME_SIZE / size
+    x, y = ((at - centre) / (second - first) for centre in ((first + second) / 2, row))
+    return ((y > top) & (y < bottom)).float()[:, None] * ((x > left) & (x < right)).float()
 
 
 def _with_any(domains: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from studio.models.judges import Judge
 from studio.train.augment import similarity_crops
 from studio.train.critics import find_weights
 from studio.train.data import FACE, MODEL_PARTS, VALIDATION_PARTS, Pack, read_pack, to_unit
-from studio.train.judges import ETHNICITIES, AttributeJudge, DemographicsJudge, JudgeTrainer, MakeupJudge
+from studio.train.judges import ETHNICITIES, AnimalJudge, AttributeJudge, DemographicsJudge, JudgeTrainer, MakeupJudge
 from studio.train.loop import Settings, Trainer, named, read_state, tile
 
 SIZE = 64  # px of the small network's pictures
@@ -36,6 +36,7 @@ RECIPES = "semantics-64", "semantics-colours-64"
 ATTRIBUTES = "semantics-attributes-96"
 DEMOGRAPHICS = "semantics-demographics-96"
 MAKEUP = "semantics-makeup-96"
+CARS = "semantics-cars-64"
 OUTPUTS = {"gender": 1, "age": 1, "ethnicity": len(ETHNICITIES)}
 
 MOBILEFACENET = "mobilefacenet_casia.safetensors"
@@ -341,6 +342,21 @@ class MakeupTrainer(HoldsModels, MakeupJudge):
     sources = "celeba_face160, and the faces of CelebA's portraits in faces128 and faces64, parts 0 to 6"
 
 
+class CarTrainer(HoldsModels, AnimalJudge):
+    """The same of the colours of cars, in the light that they are in: a white car in less of it is a silver one."""
+
+    name = CARS
+    size = 64
+    total_images = 30_000
+    features = False
+    pack, column = "cars_by_colour128", "colour"
+    outputs = 9
+    sources = "cars_by_colour128, parts 0 to 6"
+
+    def relight(self, images: Tensor) -> Tensor:
+        return images
+
+
 def _targets(pack: Pack) -> Tensor:
     """(N, 3): man 0 / 1, age / 100, index of the group; -1 where nobody says."""
 
@@ -418,6 +434,12 @@ class AttributeReader(Reader):
 
     def forward(self, image: Tensor) -> Tensor:
         return super().forward(image)[:, self.places]
+
+
+class CarReader(Reader):
+    """Of cars the logits of their colours, in the order of the alphabet."""
+
+    kind = CarTrainer
 
 
 class DemographicsReader(Reader):

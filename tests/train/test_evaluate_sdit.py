@@ -2,6 +2,8 @@
 
 import json
 from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from studio.train.evaluate_sdit import (
     recalls,
     translator_of,
 )
+from studio.train.loop import run
 from studio.train.sdit import ATTRIBUTES, LATENT, Attributes, Classes, Discriminator, Labelled, SDITTrainer
 from tests.engines import WHO, PeopleEngine
 from tests.fakes import JUDGE
@@ -206,6 +209,30 @@ def test_variants_learn_from_as_many_pictures_and_are_measured_alike(folder, eng
     assert [row.name for row in figures.table] == list(names) and figures.pictures == 8
     assert figures.table[0].lpips == 0 < figures.table[1].lpips
     assert not figures.attributes and not figures.domains and not figures.networks
+
+
+def test_the_network_with_one_answer_is_measured_where_it_was_trained(folder, engine, monkeypatch):
+    knows(engine, sdit.ATTRIBUTES)
+    monkeypatch.chdir(folder)
+    ask = {"parts": ("deterministic",), "size": SIDE, "photos": 2, "styles": 2, "data_dir": folder}
+    with pytest.raises(ValueError, match="no network with one answer yet: make it with .*sdit-deterministic-attributes-16"):
+        evaluate_sdit(engine, **ask)
+    out = Path("runs") / f"sdit-deterministic-attributes-{SIDE}"
+    run(SDITTrainer(settings(folder, out), "attributes", SIDE, sdit.VARIANTS[sdit.DETERMINISTIC]))
+    figures = evaluate_sdit(engine, **ask)
+    assert [row.name for row in figures.deterministic] == list(sdit.ATTRIBUTES)
+    assert all(row.lpips == 0 for row in figures.deterministic) and not figures.attributes
+
+
+def test_many_answers_are_held_against_one():
+    many, one = Attribute("Bangs", 0.23, 0.2, 0.3, 0.4), Attribute("Bangs", 0.2, 0.0, 0.3, 0.4)
+
+    def claims(of_many, of_one):
+        return Figures((of_many,), (), 8, {}, {}, 2, 2, (), (of_one,)).to_dict()["claims"]["many_answers_stay_as_near_as_one"]
+
+    assert claims(many, one) == {"holds": True, "by": 1.15}
+    assert claims(replace(many, id_distance=0.24), one)["holds"] is False  # further
+    assert claims(many, replace(one, lpips=0.3))["holds"] is False  # less varied
 
 
 def test_a_run_translates_as_its_average_does(folder):

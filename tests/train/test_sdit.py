@@ -7,10 +7,12 @@ import torch
 
 from studio.train import sdit
 from studio.train.data import MODEL_PARTS, part
-from studio.train.loop import run
+from studio.train.loop import begin_as_shipped, run
 from studio.train.sdit import (
     ATTRIBUTES,
+    DETERMINISTIC,
     HAIR,
+    PLACES,
     VARIANTS,
     Attributes,
     Classes,
@@ -55,6 +57,7 @@ def make(data, precise, monkeypatch, tmp_path):
     monkeypatch.setattr(sdit, "WARM_UP", 0)
     monkeypatch.setattr(sdit, "imagenet_trunk", lambda data: Trunk(Discriminator.widths).eval())
     monkeypatch.setattr(SDITTrainer, "images_per_step", 4)
+    monkeypatch.setitem(sdit.DOMAINS, "cars", replace(sdit.DOMAINS["cars"], read=0.0))
 
     def make(variant=None, domains="cars", seed=0):
         return SDITTrainer(settings(data, tmp_path / "runs" / f"sdit-{domains}-16", seed), domains, 16, variant)
@@ -96,7 +99,7 @@ def test_something_is_always_asked_for_and_seldom_much():
     torch.manual_seed(0)
     photos = labels("Male").repeat(1000, 1)
     turned = (Attributes(ATTRIBUTES).changed(photos) != photos).sum(1).float()
-    assert turned.min() >= 1 and 1.5 < turned.mean() < 2.3
+    assert turned.min() >= 1 and 1.3 < turned.mean() < 1.7
     classes = torch.eye(3).repeat(200, 1)
     assert (Classes(CARS).changed(classes) * classes).sum() == 0
     assert Classes(CARS).changed(classes).sum(0).min() > 150
@@ -266,6 +269,36 @@ def test_what_an_extractor_reads_counts_where_the_domains_say_so(make, monkeypat
     assert all(torch.equal(value, before[key]) for key, value in reader.state_dict().items())
 
 
+@pytest.mark.parametrize(("x", "y", "inside"), [(64, 66, "Eyeglasses"), (64, 96, "Mouth_Slightly_Open"), (64, 40, "Bangs")])
+def test_a_place_is_where_portraits_have_it(x, y, inside):
+    found = {name: sdit.place_map(PLACES[name], 128)[y, x] for name in ("Eyeglasses", "Mouth_Slightly_Open", "Bangs")}
+    assert {name for name, on in found.items() if on} == {inside}
+    small, large = (float(sdit.place_map(PLACES[inside], size).mean()) for size in (64, 128))
+    assert small == pytest.approx(large, rel=0.1)
+
+
+def test_what_changes_says_where():
+    kind = Attributes(ATTRIBUTES)
+    photo = labels("Male", "Eyeglasses")
+    glasses, mouth = (sdit.place_map(PLACES[name], 64) for name in ("Eyeglasses", "Mouth_Slightly_Open"))
+
+    def places(*shown):
+        return kind.places(photo, labels(*shown), 64)[0, 0]
+
+    assert torch.equal(places("Male"), glasses)
+    assert torch.equal(places("Male", "Mouth_Slightly_Open"), torch.maximum(glasses, mouth))
+    assert places("Eyeglasses").min() == 1 and places("Male", "Eyeglasses").max() == 0
+    assert Classes(CARS).places(torch.eye(3), torch.eye(3).flip(0), 64) is None
+
+
+def test_attention_beside_its_place_is_a_share():
+    places = torch.zeros(2, 1, 4, 4)
+    places[:, :, :2] = 1
+    attention = torch.full((2, 1, 4, 4), 0.2)
+    assert sdit.beside(attention, places) == pytest.approx(0.5)
+    assert sdit.beside(5 * attention * places, places) == 0 and sdit.beside(0 * attention, places) == 0
+
+
 def test_attributes_need_their_extractor(tmp_path, monkeypatch):
     write_named_faces(tmp_path)
     monkeypatch.setattr(sdit, "ATTRIBUTES", ("1_attribute", "2_attribute"))
@@ -336,7 +369,24 @@ def test_what_is_shipped_is_the_average(make, tmp_path, domains, names, attends)
     assert torch.allclose(answer["image"], trainer.translate(photos, wanted, latents)["image"], atol=1 / 255)
 
 
+def test_what_has_one_answer_begins_with_what_has_many(make, tmp_path):
+    """Without what it leaves out; a network that lacks something else is none to begin with."""
+    many = make()
+    run(many)
+    one = make(VARIANTS[DETERMINISTIC])
+    assert one.name == "sdit-deterministic-cars-16" and one.shipped() == {"generator": "sdit-cars-16"}
+    store = store_of(tmp_path / "store", many.settings.out / "export")
+    begin_as_shipped(one, store)
+    kept, own = many.ema["generator"].state_dict(), one.ema["generator"].state_dict()
+    assert own.keys() < kept.keys()
+    assert all(torch.allclose(own[name], kept[name], atol=2e-3) for name in own)
+    photos, wanted = torch.rand(2, 3, 16, 16), torch.eye(3)[:2]
+    first, second = (one.translate(photos, wanted, one.latents(2))["image"] for _ in range(2))
+    assert torch.equal(first, second)
+
+
 def test_recipes_are_of_both_sizes():
     from studio.train.main import recipes
 
-    assert {f"sdit-{domains}-{size}" for domains in ("attributes", "art", "cars") for size in (64, 128)} <= recipes().keys()
+    names = ("attributes", "art", "cars", "deterministic-attributes")
+    assert {f"sdit-{name}-{size}" for name in names for size in (64, 128)} <= recipes().keys()

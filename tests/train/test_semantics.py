@@ -1,4 +1,4 @@
-"""The extractors that hold UDIT's changes down: where a face goes, what is learnt of whom, and how many channels say it."""
+"""The extractors that hold translations down: where a face goes, what is learnt of whom, and how many channels say it."""
 
 import pytest
 import torch
@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from studio.core.faces import FRAMES
-from studio.models.judges import Judge
+from studio.models.judges import Judge, MobileNet
 from studio.train import semantics
-from studio.train.data import VALIDATION_PARTS, part
+from studio.train.data import MODEL_PARTS, VALIDATION_PARTS, part
 from studio.train.semantics import (
     ATTRIBUTES,
     DEMOGRAPHICS,
@@ -16,6 +16,8 @@ from studio.train.semantics import (
     MOBILEFACENET_SIZE,
     AttributeReader,
     AttributeTrainer,
+    CarReader,
+    CarTrainer,
     DemographicsReader,
     DemographicsTrainer,
     FixedPReLU,
@@ -179,7 +181,19 @@ def test_demographics_are_read_by_property(monkeypatch, tmp_path):
     assert [answers[0].shape[1] for answers in read.values()] == [1, 1, 5]
 
 
-@pytest.mark.parametrize("reader", [lambda runs: AttributeReader(runs, (0,)), DemographicsReader, MakeupReader])
+def test_cars_are_seen_in_their_own_light(monkeypatch, tmp_path):
+    """Of parts 0 to 6, and as dark as they are: what is learnt of them is a colour for each."""
+    colours = ("black", "silver", "white")
+    rows = [{"colour": colours[i % 3], "file_name": f"{i}.png"} for i in range(60)]
+    write_pack(tmp_path, "cars_by_colour128", rows)
+    monkeypatch.setattr("studio.train.judges.imagenet_trunk", lambda data, pairs: MobileNet(pairs))
+    trainer = CarTrainer(settings(tmp_path, tmp_path / "run"))
+    assert trainer.labels == colours and len(trainer.train) == sum(part(row["file_name"]) in MODEL_PARTS for row in rows)
+    grey = torch.full((8, 3, 64, 64), 0.25)
+    torch.testing.assert_close(trainer.augment(grey), grey)
+
+
+@pytest.mark.parametrize("reader", [lambda runs: AttributeReader(runs, (0,)), DemographicsReader, MakeupReader, CarReader])
 def test_there_is_nothing_to_read_with_before_the_run(tmp_path, reader):
     with pytest.raises(FileNotFoundError, match="train it first"):
         reader(tmp_path)

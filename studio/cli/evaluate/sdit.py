@@ -21,10 +21,11 @@ def evaluate_sdit(
     as_json: Json = False,
 ) -> None:
     """Train small variants of SDIT; turn attributes round; classify photos by what translated ones teach."""
+    from studio.train.evaluate_sdit import ONE_ANSWER
     from studio.train.evaluate_sdit import evaluate_sdit as measure
     from studio.train.sdit import CONFIGS, DOMAINS, VARIANTS
 
-    wanted = known(parts, "part", ("models", *DOMAINS))
+    wanted = known(parts, "part", ("models", *DOMAINS, ONE_ANSWER))
     if size not in CONFIGS:
         raise ValueError(f"Models of {size} px are not known; there is {', '.join(map(str, CONFIGS))}.")
     names = tuple(VARIANTS) if "models" in wanted else ()
@@ -45,6 +46,9 @@ def _show_sdit(data: dict[str, Any]) -> None:
     if data["attributes"]:
         rows = [*data["attributes"], {"name": "mean"} | data["means"]["attributes"]]
         table(f"Attributes of {data['photos']} faces", "attribute", (*faces, "lpips_photographs"), rows)
+    if data["deterministic"]:
+        rows = [*data["deterministic"], {"name": "mean"} | data["means"]["deterministic"]]
+        table("The same, one answer each", "attribute", faces, rows)
     if data["attended"]:
         table("Times more than chance on its part of the face", "attribute", ("attention", "change"), data["attended"])
     for part, domains in data["domains"].items():
