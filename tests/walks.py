@@ -14,6 +14,7 @@ from studio.latent.reversal import ReversalStep, psnr
 from tests.fakes import JUDGE, FakeEngine, sampler, translator
 
 SIDE, STYLES, LATENT = 16, 5, 24
+REACH = 2.0  # of all styles but the first
 IDENTITY = Card(
     "judge-identity", "judges", "judge", 8, "i.safetensors", "d" * 64, 1, "none", ("face",), "face",
     measures={"cosine_95_percent_of_strangers_below": 0.5},
@@ -66,6 +67,7 @@ class WalkEngine(FakeEngine):
 
     def stream(self, fn):
         network = SimpleNamespace(synthesise=None, trunk=lambda image: [image], map=lambda latent: latent, truncate=torch.mul)
+        network.reach = torch.tensor([[1.0], *[[REACH]] * (STYLES - 1)])
         return Steps(self, fn(SimpleNamespace(network=lambda card_id: network, device="cpu")))
 
 

@@ -21,6 +21,9 @@ from studio.models import stylegan_constant
 from studio.models.stylegan_constant import START, StyleGenerator
 
 MODULATION = 0.05  # how far a style scales channels from 1 before it has learnt anything
+# How many times as far a style behind the first map goes until it changes a picture as much as the first one, which makes its map
+# whole. Of 10, 20, 60, 150 and 400 this is where quasi-Newton steps come nearest to photos.
+REACH = 30.0
 
 
 class ModulatedConv(nn.Module):
@@ -109,6 +112,7 @@ class Generator(StyleGenerator):
         nn.init.normal_(self.stem.weight, 0.0, 1 / math.sqrt(latent))
         self.blocks = nn.ModuleList(Block(a, b, latent) for a, b in pairwise([*channels, None]))
         self.register_buffer("mean_style", torch.zeros(latent))
+        self.register_buffer("reach", reaches(self.n_styles), persistent=False)
 
     def synthesise(self, styles: Tensor) -> Tensor:
         """``styles`` (B, n_styles, L): the first map's, then two a block -> (B, 3, R, R) in [-1, 1]."""
@@ -141,9 +145,11 @@ class Encoder(nn.Module):
         self.departures = nn.Linear(2 * latent, self.n_styles * latent)
         nn.init.zeros_(self.departures.weight)
         nn.init.zeros_(self.departures.bias)
+        self.register_buffer("reach", reaches(self.n_styles), persistent=False)
 
     def look(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """``image`` (B, 3, R, R) in [-1, 1] -> its style (B, L) and the departures from it (B, n_styles, L)."""
+        """``image`` (B, 3, R, R) in [-1, 1] -> its style (B, L) and the departures from it (B, n_styles, L), as shares of what
+        each style reaches."""
         x = image
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.leaky_relu(norm(conv(x)), 0.2)
@@ -153,7 +159,12 @@ class Encoder(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """``image`` (B, 3, R, R) in [-1, 1] -> styles (B, n_styles, L)."""
         style, departures = self.look(image)
-        return style.unsqueeze(1) + departures
+        return style.unsqueeze(1) + self.reach * departures
+
+
+def reaches(styles: int) -> Tensor:
+    """How far each of a picture's styles goes, (styles, 1): 1 for the first map's, ``REACH`` for the others."""
+    return torch.cat([torch.ones(1, 1), torch.full((styles - 1, 1), REACH)])
 
 
 PARTS = {"generator": Generator, "encoder": Encoder}

@@ -97,7 +97,12 @@ class Mapping(nn.Module):
 
 
 class StyleGenerator(nn.Module):
-    """Latent -> style -> picture: what StyleGANs share. They make ``mapping``, ``n_styles`` and ``mean_style``."""
+    """Latent -> style -> picture: what StyleGANs share. They make ``mapping``, ``n_styles`` and ``mean_style``.
+
+    ``reach``, a number or (n_styles, 1): how far styles go, so that a step of each that is divided by it changes as much.
+    """
+
+    reach: Tensor | float
 
     def map(self, latent: Tensor) -> Tensor:
         """``latent`` (B, L), normal -> style (B, L)."""
@@ -145,7 +150,7 @@ class Generator(StyleGenerator):
         super().__init__()
         sizes = [START * 2**k for k in range(int(math.log2(resolution // START)) + 1)]
         channels = [min(most, base // size) for size in sizes]
-        self.latent, self.n_styles = latent, 2 * (len(sizes) - 1)
+        self.latent, self.n_styles, self.reach = latent, 2 * (len(sizes) - 1), 1.0
         self.mapping = Mapping(latent, mapping)
         self.constant = nn.Parameter(torch.randn(1, channels[0], START, START))
         self.blocks = nn.ModuleList(Block(a, b, latent) for a, b in pairwise(channels))

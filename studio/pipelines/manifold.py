@@ -605,10 +605,13 @@ def _search(
 def _reverse(session: Session, networks: _Networks, target: np.ndarray, start: np.ndarray, steps: int) -> Iterator[tuple]:
     """On the engine's worker: step, PSNR, image (3, R, R) and styles (n_styles, L) after each step of reversal."""
     photo, guess = (torch.as_tensor(array, device=session.device) for array in (target, start))
-    generate = session.network(networks.generator.id).synthesise
+    generator = session.network(networks.generator.id)
+    reach = generator.reach
     distance = reversal.perceived(session.network(EYE).trunk, photo, PERCEIVED)
-    for step in reversal.invert(generate, photo, guess, steps, distance):
-        image, styles = (tensor.detach().cpu().numpy()[0] for tensor in (step.image, step.code))
+    # Where styles differ in how much they change, one step for all of them leaves the weaker ones where they are.
+    found = reversal.invert(lambda code: generator.synthesise(reach * code), photo, guess / reach, steps, distance)
+    for step in found:
+        image, styles = (tensor.detach().cpu().numpy()[0] for tensor in (step.image, reach * step.code))
         yield step.step, float(step.psnr[0]), image, styles
 
 

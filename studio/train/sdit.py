@@ -126,7 +126,7 @@ DOMAINS = {
     "art": Domains(
         "picture", "", "art160", "domain", VARIANTS["SDIT w/o Atten (L_LAT > 0)"], fake=0.3, latent=2.0, variety=0.1, change=0.5
     ),
-    "cars": Domains("car", "", "cars_by_colour128", "colour", read=0.5),
+    "cars": Domains("car", "", "cars_by_colour128", "colour", fake=0.5, change=0.7, read=0.5),
 }
 
 
@@ -152,8 +152,9 @@ class Labels(ABC):
         """What photos that are called ``labels`` (B, K) shall show when the one thing is asked of them."""
 
     def places(self, labels: Tensor, wanted: Tensor, size: int) -> Tensor | None:
-        """Where photos of ``size`` px called ``labels`` (B, K) change if they shall show ``wanted`` (B, K): maps (B, 1, size, size),
-        1 at the places of what changes and 0 beside them, and 1 everywhere if it may be anywhere. None where it always may."""
+        """Where photos of ``size`` px called ``labels`` (B, K) change if they shall show ``wanted`` (B, K): maps (B, 1, size,
+        size), 1 at the places of what changes and 0 beside them, and 1 everywhere if it may be anywhere. None where it always
+        may."""
         return None
 
     @abstractmethod

@@ -192,7 +192,7 @@ class StyleGANEncoderTrainer(FacesTrainer):
         style, departures = (tensor.float() for tensor in self.networks["encoder"].look(torch.cat([photos, samples])))
         own, others = departures.split(len(photos))
         with self.fabric.autocast():
-            back = self.flagship.synthesise(style[: len(photos)].unsqueeze(1) + own).float()
+            back = self.flagship.synthesise(style[: len(photos)].unsqueeze(1) + self.flagship.reach * own).float()
         losses = {
             "pixels": LAMBDA_PIXELS * F.l1_loss(back, photos),
             "perceptual": LAMBDA_PERCEPTUAL * self._perceptual(back, photos),

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from studio.core.registry import build
-from studio.models.stylegan import Encoder, Generator, ModulatedConv
+from studio.models.stylegan import REACH, Encoder, Generator, ModulatedConv
 from tests.tiny import card_of
 
 TINY = {"resolution": 16, "latent": 8, "base": 64, "most": 8}
@@ -83,7 +83,22 @@ def test_the_encoder_gives_one_style_and_what_each_convolution_departs_from_it()
     assert style.shape == (2, 8) and departures.shape == (2, 5, 8) and not departures.any()
     assert torch.equal(encoder(image), style[:, None].expand(-1, 5, -1))
     encoder.departures.bias.copy_(torch.arange(40.0))
-    assert torch.allclose(encoder(image)[1, 3], style[1] + torch.arange(24.0, 32.0))
+    assert torch.allclose(encoder(image)[1, 0], style[1] + torch.arange(8.0))
+    assert torch.allclose(encoder(image)[1, 3], style[1] + REACH * torch.arange(24.0, 32.0))
+    assert "reach" not in encoder.state_dict()
+
+
+def test_behind_the_first_map_styles_change_as_much_as_they_reach():
+    torch.manual_seed(0)
+    network = Generator(128, 256, base=512, most=64).requires_grad_(False)
+    styles = torch.randn(4, 256)[:, None].expand(-1, network.n_styles, -1)
+    before, moved = network.synthesise(styles), []
+    for index in range(network.n_styles):
+        step = torch.zeros(network.n_styles, 1)
+        step[index] = 0.1 * network.reach[index]
+        moved.append(float((network.synthesise(styles + step * torch.randn(4, 1, 256)) - before).abs().mean()))
+    assert moved[0] < sum(moved[1:]) < 20 * moved[0]
+    assert sum(moved[1:]) / REACH < moved[0]  # without it
 
 
 def test_the_family_builds_both_parts():
