@@ -17,9 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studio.core.registry import register_model
-from studio.models import stylegan_constant
-from studio.models.stylegan_constant import START, StyleGenerator
 
+START = 4
 MODULATION = 0.05  # how far a style scales channels from 1 before it has learnt anything
 # How many times as far a style behind the first map goes until it changes a picture as much as the first one, which makes its map
 # whole. Of 10, 20, 60, 150 and 400 this is where quasi-Newton steps come nearest to photos.
@@ -93,13 +92,15 @@ class Mapping(nn.Module):
         return latent + self.second(F.leaky_relu(self.first(latent), 0.2))
 
 
-class Generator(StyleGenerator):
+class Generator(nn.Module):
     """Latent -> style -> picture.
 
     Args:
         resolution: side of the picture in px, a power of two.
         latent: size of the latent and of a style.
         base: channels times resolution; never more than ``most`` channels.
+
+    ``reach`` (n_styles, 1) is how far styles go: a step of each that is divided by it changes a picture as much.
     """
 
     def __init__(self, resolution: int = 128, latent: int = 256, base: int = 2048, most: int = 512):
@@ -114,6 +115,14 @@ class Generator(StyleGenerator):
         self.register_buffer("mean_style", torch.zeros(latent))
         self.register_buffer("reach", reaches(self.n_styles), persistent=False)
 
+    def map(self, latent: Tensor) -> Tensor:
+        """``latent`` (B, L), normal -> style (B, L)."""
+        return self.mapping(latent)
+
+    def truncate(self, style: Tensor, truncation: Tensor) -> Tensor:
+        """Styles drawn towards the mean one (Karras et al. 2019, appendix B); ``truncation`` (B, 1), 1 leaves them."""
+        return self.mean_style + truncation * (style - self.mean_style)
+
     def synthesise(self, styles: Tensor) -> Tensor:
         """``styles`` (B, n_styles, L): the first map's, then two a block -> (B, 3, R, R) in [-1, 1]."""
         x = self.stem(styles[:, 0]).unflatten(1, (-1, START, START))
@@ -121,6 +130,25 @@ class Generator(StyleGenerator):
         for index, block in enumerate(self.blocks):
             x, picture = block(x, picture, styles[:, 2 * index + 1], styles[:, 2 * index + 2])
         return torch.tanh(picture)
+
+    def forward(
+        self, latent: Tensor | None = None, truncation: Tensor | None = None, styles: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Makes pictures of latents, or of styles.
+
+        Args:
+            latent: (B, L), normal.
+            truncation: (B, 1) in [0, 1], goes with the latent.
+            styles: (B, n_styles, L), instead of both.
+
+        Returns:
+            "image" (B, 3, R, R) in [-1, 1], and of a latent "style" (B, L), truncated.
+        """
+        if styles is not None:
+            return {"image": self.synthesise(styles).clamp(-1, 1)}
+        style = self.truncate(self.mapping(latent), truncation)
+        image = self.synthesise(style.unsqueeze(1).expand(-1, self.n_styles, -1)).clamp(-1, 1)
+        return {"image": image, "style": style}
 
 
 class Encoder(nn.Module):
@@ -172,6 +200,5 @@ PARTS = {"generator": Generator, "encoder": Encoder}
 
 @register_model("stylegan")
 def stylegan(part: str = "generator", **config: int) -> nn.Module:
-    """``part`` names which of the two networks: "generator" or "encoder"; ``mapping`` is of those that begin with a constant."""
-    parts = stylegan_constant.PARTS if "mapping" in config else PARTS
-    return parts[part](**config)
+    """``part`` names which of the two networks: "generator" or "encoder"."""
+    return PARTS[part](**config)

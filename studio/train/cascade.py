@@ -7,6 +7,7 @@ sampling GANs in turns. What comes out takes the shipped network's place.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from studio.core.checkpoints import CheckpointStore, default_store, load_into
@@ -41,10 +42,10 @@ class CascadeTrainer(CycleGANTrainer):
             self.networks[name].load_state_dict(named(state, f"network/{name}/"))
 
     def _first_stages(self, animal: str) -> list[Card]:
-        """The animal's K-GANs and the flagship, of this size."""
+        """The animal's K-GANs and the flagship, of this size or finer."""
         cards = self.store.registry.list_models(task="sample")
         kin = [card for card in cards if animal in card.domains or card.family == "stylegan"]
-        found = [card for card in kin if card.resolution == self.size]
+        found = [card for card in kin if card.resolution >= self.size]
         if not found:
             raise ValueError(f"There is no K-GAN of {animal} to learn from: train and ship k-dcgan-{animal}-{self.size} first.")
         return found
@@ -58,7 +59,7 @@ class CascadeTrainer(CycleGANTrainer):
             made = [network(part, part.new_full((len(part), 1), 0.7))["image"] for part in latent.cpu().split(64)]
         else:
             made = [network(part, part.new_ones(len(part), 1)) for part in self.uniform(SAMPLES, 100).cpu().split(64)]
-        return torch.cat(made).to(self.device)
+        return F.interpolate(torch.cat(made), size=(self.size, self.size), mode="area").to(self.device)
 
     def _draw_heads(self) -> Tensor:
         """Half photographs, half samples."""

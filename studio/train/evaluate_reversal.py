@@ -35,9 +35,8 @@ from studio.train.gan import renewed
 from studio.train.kdegan import DigitsTrainer, KDEGANTrainer, StackedDigits
 from studio.train.loop import Settings, unwrap
 
-FLAGSHIP = "stylegan-64"
+FLAGSHIP = "stylegan-128"
 GENERATORS = {"DCGAN": "dcgan-64", "BEGAN": "began-64", "StyleGAN": FLAGSHIP}
-SIZE = 64  # px
 MARKS = (5, 20, 400)  # steps of figure 2
 DESCENT = MARKS[-1]
 CURVE_PHOTOS = 4
@@ -126,7 +125,9 @@ def evaluate_reversal(
         ValueError: there are too few photos.
         UnknownModel: a generator or a judge is not there.
     """
-    faces = _faces(photos + STRANGERS, data_dir)
+    sizes = {name: engine.registry.card(card_id).resolution for name, card_id in GENERATORS.items()}
+    of_size = {size: _faces(photos + STRANGERS, size, data_dir) for size in set(sizes.values())}
+    faces = of_size[sizes["StyleGAN"]]
     if len(faces) < photos + 2:
         raise ValueError(f"Part 9 of faces128 has only {len(faces)} faces: measure fewer with --photos.")
     strangers, faces = faces[photos:], faces[:photos]
@@ -135,7 +136,7 @@ def evaluate_reversal(
     for number, (name, card_id) in enumerate(GENERATORS.items()):
         for turn, kind in enumerate(("random", "trained")):
             report(2 * number + turn, total, f"Reversing {name} with {kind} weights")
-            rate, curve = _error_curve(engine, card_id, kind == "random", faces[:CURVE_PHOTOS])
+            rate, curve = _error_curve(engine, card_id, kind == "random", of_size[sizes[name]][: min(photos, CURVE_PHOTOS)])
             errors.setdefault(name, {})[kind], rates.setdefault(name, {})[kind] = curve, rate
     best = rates["StyleGAN"]["trained"]
     every = {**ways, f"{PLAIN}, its best rate": lambda face: _descend_alone(engine, face, best)}
@@ -154,9 +155,9 @@ def evaluate_reversal(
     return ReversalFigures(photos, errors, rates, best, tuple(measured))
 
 
-def _faces(count: int, data_dir: Path | None) -> np.ndarray:
-    """uint8 (N, 64, 64, 3)."""
-    pack = read_pack("faces128", SIZE, data_dir, lambda row: part(row["file_name"]) in VALIDATION_PARTS, HEAD)
+def _faces(count: int, size: int, data_dir: Path | None) -> np.ndarray:
+    """uint8 (N, size, size, 3); the same faces whatever the size."""
+    pack = read_pack("faces128", size, data_dir, lambda row: part(row["file_name"]) in VALIDATION_PARTS, HEAD)
     order = np.random.default_rng(0).permutation(len(pack))[:count]
     return pack.images.permute(0, 2, 3, 1).numpy()[order]
 

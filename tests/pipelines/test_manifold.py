@@ -131,7 +131,7 @@ def test_reversal_goes_on_from_the_encoders_guess(engine):
     assert found.likeness.psnr > guess.likeness.psnr + 10 and found.likeness.words[0] == "very close"
     assert guess.likeness.words[0] == "only the pose and colours"
     assert found.code.shape[0] == STYLES and found.steps == 8 and guess.steps == 0 and found.seconds > 0
-    np.testing.assert_allclose(found.code[1:, :3], np.tile(REACH * found.code[:1, :3], (STYLES - 1, 1)), rtol=0.05)  # each its own
+    np.testing.assert_allclose(found.code[1:, :3], np.tile(REACH * found.code[:1, :3], (STYLES - 1, 1)), rtol=0.05)
     assert found.likeness.identity > 0.99 and found.likeness.lpips >= 0
     np.testing.assert_allclose(found.image.mean((0, 1)), ANNA.rgb[0, 0], atol=3)
 

@@ -15,7 +15,7 @@ from studio.train.export import write_checkpoint
 from tests.train.small import Trunk, card_in, changed, save, settings, shipped, snapshot, store_of
 
 TINY = {"ngf": 2, "n_downs": 1, "n_blocks": 1}
-STYLEGAN = {"resolution": 16, "latent": 8, "base": 64, "most": 8}
+STYLEGAN = {"resolution": 32, "latent": 8, "base": 64, "most": 8}
 KIN = {"width": 2, "resolution": 16, "rank": 1}
 
 
@@ -37,7 +37,8 @@ def shipped_cards(tmp_path, packs, precise, monkeypatch):
     write(export, "cyclegan-lion-16", Generator(**TINY, domains=2), TINY, **lion)
     write(export, "k-began-lion-16", began.Generator(**KIN), KIN, domains=("face", "lion"))
     write(export, "k-began-tiger-16", began.Generator(**KIN), KIN, domains=("face", "tiger"))
-    write(export, "stylegan-16", stylegan.Generator(**STYLEGAN), STYLEGAN)
+    write(export, "stylegan-32", stylegan.Generator(**STYLEGAN), STYLEGAN, resolution=32)  # finer
+    write(export, "k-began-lion-8", began.Generator(**KIN), KIN, domains=("face", "lion"), resolution=8)  # too coarse
     store = store_of(tmp_path / "pretrained", export)
     monkeypatch.setattr(cascade, "default_store", lambda: store)
     run = settings(packs, tmp_path / "runs" / "cascade-lion-16")
@@ -75,7 +76,7 @@ def test_it_learns_a_quarter_as_fast(shipped_cards, monkeypatch):
 def test_samples_are_those_of_the_animals_k_gans_at_full_and_of_the_flagship(shipped_cards):
     store, run, _ = shipped_cards
     trainer = CascadeTrainer(run, "lion", 16)
-    assert [card.id for card in trainer._first_stages("lion")] == ["k-began-lion-16", "stylegan-16"]
+    assert [card.id for card in trainer._first_stages("lion")] == ["k-began-lion-16", "stylegan-32"]
     assert trainer.samples.shape == (2 * 70, 3, 16, 16) and trainer.samples.abs().max() <= 1
     state = trainer.generator.get_state()
     made = trainer._draw_samples(store.registry.card("k-began-lion-16"))
@@ -117,7 +118,7 @@ def test_what_comes_out_takes_the_shipped_networks_place(shipped_cards, tmp_path
 
 def test_an_animal_without_a_first_stage_says_what_to_train(shipped_cards):
     store, run, _ = shipped_cards
-    for card_id in ("k-began-lion-16", "stylegan-16"):
+    for card_id in ("k-began-lion-16", "stylegan-32"):
         store.registry.remove(card_id)
     with pytest.raises(ValueError, match="There is no K-GAN of lion .*: train and ship k-dcgan-lion-16 first."):
         CascadeTrainer(run, "lion", 16)

@@ -22,9 +22,9 @@ from tests.engines import WHO, PeopleEngine
 from tests.fakes import JUDGE, sampler
 
 CONFIGS = {
-    "dcgan": {"width": 1},
-    "began": {"width": 2, "resolution": 64},
-    "stylegan": {"resolution": 64, "latent": 8, "base": 64, "most": 4, "mapping": 1},
+    ("dcgan", 64): {"width": 1},
+    ("began", 64): {"width": 2, "resolution": 64},
+    ("stylegan", 128): {"resolution": 128, "latent": 8, "base": 64, "most": 4},
 }
 
 
@@ -43,7 +43,8 @@ class Engine(PeopleEngine):
 def engine(tmp_path, monkeypatch):
     for name, value in {"MARKS": (1, 2, 4), "DESCENT": 4, "TRIED": 2, "CURVE_PHOTOS": 2, "STRANGERS": 3, "NORMED": 8}.items():
         monkeypatch.setattr(module, name, value)
-    return Engine(tmp_path, [*(sampler(name, resolution=64, config=config) for name, config in CONFIGS.items()), JUDGE, WHO])
+    cards = [sampler(name, resolution=size, config=config) for (name, size), config in CONFIGS.items()]
+    return Engine(tmp_path, [*cards, JUDGE, WHO])
 
 
 def keep(face):
@@ -59,7 +60,7 @@ def test_ways_are_measured_on_the_same_new_faces(engine, packs):
     kept, dark, best, published = figures.ways
     assert [kept.name, dark.name] == ["ours, kept", "dark"] and best.name.startswith("plain") and published.seconds is None
     assert kept.psnr > 100 and kept.lpips == 0 and kept.identity == pytest.approx(1, abs=1e-3) and kept.same == 1
-    faces = module._faces(5, packs)
+    faces = module._faces(5, 128, packs)
     error = np.square(np.stack([to_float(f) - to_float(f // 2) for f in faces[:2]])).mean((1, 2, 3))
     assert dark.psnr == pytest.approx(np.mean(10 * np.log10(4 / error)), abs=0.01)
     people, strangers, shown = (embed_heads(engine, list(x)) for x in (faces[:2], faces[2:], [f // 2 for f in faces[:2]]))
@@ -76,7 +77,7 @@ def test_errors_fall_and_are_those_of_algorithm_1_at_the_best_rate(engine, packs
     for kinds in figures.errors.values():
         for curve in kinds.values():
             assert list(curve) == [1, 2, 4] and curve[1] >= curve[2] >= curve[4] > 0
-    target = torch.from_numpy(np.stack([to_float(face) for face in module._faces(2, packs)]))
+    target = torch.from_numpy(np.stack([to_float(face) for face in module._faces(2, 64, packs)]))
     torch.manual_seed(1)
     network = build(engine.registry.card("began-64")).eval().requires_grad_(False)
     start = START * torch.randn(2, 100, generator=torch.Generator().manual_seed(0))
