@@ -47,7 +47,7 @@ PLACES = {
     "Smiling": (-0.9, 0.3, 0.9, 1.5),
 }
 ALSO = 0.05  # of the other attributes turn round as well
-HARD = {"Brown_Hair": 2.0, "Blond_Hair": 2.0, "Mouth_Slightly_Open": 2.0, "Smiling": 1.5}  # times as often asked for as others
+HARD = {"Brown_Hair": 2.0, "Blond_Hair": 2.0, "Mouth_Slightly_Open": 3.0, "Bangs": 1.5, "Smiling": 1.5}  # times as often asked for as others
 LATENT = 8
 LAMBDA_GAN, LAMBDA_REC = 4.0, 3.0
 LAMBDA_VARIETY = 3.0  # mode seeking
