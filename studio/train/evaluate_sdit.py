@@ -284,7 +284,7 @@ def _attribute(
     return Attribute(
         name=name,
         id_distance=round(1 - float(np.mean(cosines)), 3),
-        lpips=round(float(np.mean(distances)), 3),
+        lpips=round(float(np.mean(distances)), 3) + 0.0,  # never -0
         as_asked=round(float(np.mean(right)), 3),
         lpips_photographs=round(_spread(engine, alike), 3),
     )

@@ -47,11 +47,11 @@ PLACES = {
     "Smiling": (-0.9, 0.3, 0.9, 1.5),
 }
 ALSO = 0.05  # of the other attributes turn round as well
-HARD = {"Brown_Hair": 2.0, "Blond_Hair": 2.0, "Mouth_Slightly_Open": 3.0, "Bangs": 1.5, "Smiling": 1.5}  # times as often asked for as others
+HARD = {"Brown_Hair": 2.5, "Blond_Hair": 3.0, "Mouth_Slightly_Open": 3.0, "Bangs": 2.0, "Smiling": 1.5}  # times as often asked for as others
 LATENT = 8
 LAMBDA_GAN, LAMBDA_REC = 4.0, 3.0
 LAMBDA_VARIETY = 3.0  # mode seeking
-LAMBDA_PLACE = 8.0  # attention of what is local beside its place
+LAMBDA_PLACE = 6.0  # attention of what is local beside its place
 # "said": what label, z and attention say to norms; "code": F_rec; "patches": D_src on patches, the one that begins from nothing.
 RATES = {"generator": 6e-4, "critic": 1.5e-3, "said": 4e-3, "code": 1.5e-3, "patches": 6e-4}
 POLICY = "translation"
@@ -121,7 +121,7 @@ DOMAINS = {
     # The portrait frame is the paper's, has hats and hair in it, and is what the packs are in, so that no pixel is made up.
     # Glasses are small; and a style that is heard loudly, or a change that costs nothing, is a tint all over the photo.
     "attributes": Domains(
-        "face", "portrait", PACKS[0], fake=0.5, latent=1.0, variety=0.05, change=1.0, attention=2.0, read=1.5, enlarged=1.5
+        "face", "portrait", PACKS[0], fake=0.5, latent=1.0, variety=0.08, change=1.0, attention=2.0, read=2.0, enlarged=1.5
     ),
     "art": Domains(
         "picture", "", "art160", "domain", VARIANTS["SDIT w/o Atten (L_LAT > 0)"], fake=0.3, latent=2.0, variety=0.1, change=0.5
