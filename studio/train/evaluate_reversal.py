@@ -125,7 +125,7 @@ def evaluate_reversal(
         ValueError: there are too few photos.
         UnknownModel: a generator or a judge is not there.
     """
-    sizes = {name: engine.registry.card(card_id).resolution for name, card_id in GENERATORS.items()}
+    sizes = {name: int(card_id.rpartition("-")[2]) for name, card_id in GENERATORS.items()}
     of_size = {size: _faces(photos + STRANGERS, size, data_dir) for size in set(sizes.values())}
     faces = of_size[sizes["StyleGAN"]]
     if len(faces) < photos + 2:
