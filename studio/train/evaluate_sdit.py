@@ -225,9 +225,9 @@ def compare(
     return tuple(rows)
 
 
-def deterministic_run(size: int, data_dir: Path | None, runs: Path = Path("runs")) -> SDITTrainer:
+def deterministic_run(size: int, data_dir: Path | None) -> SDITTrainer:
     """The network that has one answer for each attribute, as its run left it. Raises ``ValueError`` where there is none."""
-    settings = Settings(out=runs / f"sdit-{ONE_ANSWER}-attributes-{size}", minutes=0.0, data=data_dir)
+    settings = Settings(out=Path("runs") / f"sdit-{ONE_ANSWER}-attributes-{size}", minutes=0.0, data=data_dir)
     trainer = SDITTrainer(settings, "attributes", size, VARIANTS[DETERMINISTIC])
     if not load_state(trainer, settings.out):
         raise ValueError(f"There is no network with one answer yet: make it with `python -m studio train {trainer.name}`.")

@@ -137,14 +137,11 @@ class JudgeTrainer(Trainer):
         )
 
 
-class AnimalJudge(JudgeTrainer):
-    """Which of the sixteen animals a picture shows; classes are drawn equally often."""
+class ClassJudge(JudgeTrainer):
+    """Which class of a pack, named in one of its columns, a picture shows; classes are drawn equally often."""
 
-    name = "judge-animal"
-    total_images = 9_600
-    features = True
-    pack, column, parts = "animals160", "class", JUDGE_PARTS
-    sources = "animals160, parts 7 and 8"
+    pack = column = ""
+    parts = JUDGE_PARTS
 
     def read(self, settings: Settings) -> None:
         pack = read_pack(self.pack, self.size, settings.data)
@@ -168,6 +165,16 @@ class AnimalJudge(JudgeTrainer):
         right = self.answers(self.validation, "logits").argmax(1) == self.truth
         per_class = {n: round(float(right[self.truth == k].float().mean()), 3) for k, n in enumerate(self.labels)}
         return {"accuracy": round(float(right.float().mean()), 4), "accuracy_per_class": per_class, "pictures": len(right)}
+
+
+class AnimalJudge(ClassJudge):
+    """Which of the sixteen animals a picture shows."""
+
+    name = "judge-animal"
+    total_images = 9_600
+    features = True
+    pack, column = "animals160", "class"
+    sources = "animals160, parts 7 and 8"
 
 
 class AttributeJudge(JudgeTrainer):

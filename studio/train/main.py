@@ -58,11 +58,8 @@ def recipes() -> dict[str, Maker]:
     makers |= {
         f"sdit-{domains}-{size}": partial(SDITTrainer, domains=domains, size=size) for domains in MANY for size in (64, 128)
     }
-    makers |= {
-        f"sdit-deterministic-{domains}-{size}": partial(SDITTrainer, domains=domains, size=size, variant=SWITCHES[DETERMINISTIC])
-        for domains in MANY
-        for size in (64, 128)
-    }
+    one_answer = partial(SDITTrainer, domains="attributes", variant=SWITCHES[DETERMINISTIC])
+    makers |= {f"sdit-deterministic-attributes-{size}": partial(one_answer, size=size) for size in (64, 128)}
     pairs = [("-".join(filter(None, ("munit", v, p, "128"))), p, v) for p in PAIRS for v in VARIANTS]
     makers |= {name: partial(UDITTrainer, pair=pair, variant=variant) for name, pair, variant in pairs}
     makers |= {f"cyclegan-{group}-{size}": translator(group, size) for size in (64, 128) for group in GROUPS}

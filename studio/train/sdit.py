@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -196,9 +197,8 @@ class Attributes(Labels):
         return turned
 
     def places(self, labels: Tensor, wanted: Tensor, size: int) -> Tensor:
-        maps = torch.stack([place_map(PLACES[name], size) if name in PLACES else torch.ones(size, size) for name in self.names])
         turned = (labels != wanted).float()
-        return (turned @ maps.to(labels.device).flatten(1)).clamp(max=1).view(-1, 1, size, size)
+        return (turned @ place_maps(self.names, size).to(labels.device)).clamp(max=1).view(-1, 1, size, size)
 
     def domains(self, labels: Tensor) -> Tensor:
         """All with an attribute are one, all without it another."""
@@ -306,7 +306,7 @@ class Discriminator(FeatureDiscriminator):
 
 
 class SDITTrainer(Trainer):
-    """``sdit-DOMAINS-SIZE``, or one of the :data:`VARIANTS` of it; ``sdit-deterministic-DOMAINS-SIZE`` is the last one's run.
+    """``sdit-DOMAINS-SIZE``, or one of the :data:`VARIANTS` of it; ``sdit-deterministic-attributes-SIZE`` has one answer.
 
     Args:
         domains: one of ``DOMAINS``.
@@ -364,7 +364,8 @@ class SDITTrainer(Trainer):
         """What a variant switches off is left out."""
         if self.variant == DOMAINS[self.domains].variant:
             return tensors
-        return {name: tensor for name, tensor in tensors.items() if name in self.ema["generator"].state_dict()}
+        own = self.ema["generator"].state_dict()
+        return {name: tensor for name, tensor in tensors.items() if name in own}
 
     def step(self) -> dict[str, Tensor]:
         photos, labels = self._photos()
@@ -567,6 +568,13 @@ def spread_of(attention: Tensor) -> Tensor:
 def beside(attention: Tensor, places: Tensor) -> Tensor:
     """The share of attention (B, 1, H, W) that lies beside its ``places``, 0 or 1 (B, 1, H, W): ()."""
     return ((attention * (1 - places)).mean((2, 3)) / attention.mean((2, 3)).clamp_min(1e-6)).mean()
+
+
+@cache
+def place_maps(names: tuple[str, ...], size: int) -> Tensor:
+    """Where attributes show in a portrait of ``size`` px, (K, size * size): 1 everywhere for those that are not local."""
+    maps = [place_map(PLACES[name], size) if name in PLACES else torch.ones(size, size) for name in names]
+    return torch.stack(maps).flatten(1)
 
 
 def place_map(place: tuple[float, float, float, float], size: int) -> Tensor:

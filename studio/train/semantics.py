@@ -26,7 +26,7 @@ from studio.models.judges import Judge
 from studio.train.augment import similarity_crops
 from studio.train.critics import find_weights
 from studio.train.data import FACE, MODEL_PARTS, VALIDATION_PARTS, Pack, read_pack, to_unit
-from studio.train.judges import ETHNICITIES, AnimalJudge, AttributeJudge, DemographicsJudge, JudgeTrainer, MakeupJudge
+from studio.train.judges import ETHNICITIES, AttributeJudge, ClassJudge, DemographicsJudge, JudgeTrainer, MakeupJudge
 from studio.train.loop import Settings, Trainer, named, read_state, tile
 
 SIZE = 64  # px of the small network's pictures
@@ -342,13 +342,12 @@ class MakeupTrainer(HoldsModels, MakeupJudge):
     sources = "celeba_face160, and the faces of CelebA's portraits in faces128 and faces64, parts 0 to 6"
 
 
-class CarTrainer(HoldsModels, AnimalJudge):
+class CarTrainer(HoldsModels, ClassJudge):
     """The same of the colours of cars, in the light that they are in: a white car in less of it is a silver one."""
 
     name = CARS
     size = 64
     total_images = 30_000
-    features = False
     pack, column = "cars_by_colour128", "colour"
     outputs = 9
     sources = "cars_by_colour128, parts 0 to 6"
