@@ -123,7 +123,7 @@ def test_fewer_bits_are_further_off(module):
 
 def test_a_network_too_small_to_cut_does_without_the_mixed_form():
     example = {"image": probes(SHAPES)[0]["image"]}
-    model = backends.convert_openvino(_Named(torch.nn.Conv2d(3, 3, 1)), example)
+    model = backends.convert_openvino(_Named(torch.nn.Conv2d(3, 3, 1)).requires_grad_(False), example)
     with pytest.raises(ValueError, match="too few convolutions"):
         backends.compile_openvino(model, ["image"], [""], "mixed")
 
