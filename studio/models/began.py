@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -89,9 +90,13 @@ class AutoEncoder(nn.Module):
         self.encoder = Encoder(width, resolution)
         self.decoder = Decoder(width, resolution)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """``image`` (B, 3, R, R) in [-1, 1] -> its reproduction, of the same size."""
-        return self.decoder(self.encoder(image))
+    def forward(self, image: Tensor, blur: float = 0.0) -> Tensor:
+        """``image`` (B, 3, R, R) in [-1, 1] -> its reproduction, of the same size, from a code that is moved at random by ``blur``
+        of its deviations in the batch."""
+        code = self.encoder(image)
+        if blur:
+            code = code + blur * code.detach().std(0) * torch.randn_like(code)
+        return self.decoder(code)
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:

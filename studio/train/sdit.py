@@ -51,8 +51,7 @@ ALSO = 0.05  # of the other attributes turn round as well
 # Times as often asked for as others.
 HARD = {"Brown_Hair": 3.0, "Blond_Hair": 3.0, "Mouth_Slightly_Open": 3.0, "Bangs": 2.5, "Smiling": 1.5}
 LATENT = 8
-LAMBDA_GAN, LAMBDA_REC = 4.0, 3.0
-LAMBDA_VARIETY = 3.0  # mode seeking
+LAMBDA_GAN = 4.0
 LAMBDA_PLACE = 7.0  # attention of what is local beside its place
 # "said": what label, z and attention say to norms; "code": F_rec; "patches": D_src on patches, the one that begins from nothing.
 RATES = {"generator": 6e-4, "critic": 1.5e-3, "said": 4e-3, "code": 1.5e-3, "patches": 6e-4}
@@ -97,10 +96,12 @@ class Domains:
     """What a recipe translates between: what goes in and its frame, the pack, the column that names its domains.
 
     Args:
-        fake: lambda_FAKE. latent: lambda_LAT.
-        variety: how far apart mode seeking wants two pictures of a photo, as a share of what photos are.
+        fake: lambda_FAKE. latent: lambda_LAT. rec: lambda_REC.
+        variety: how far apart mode seeking wants two pictures of a photo, as a share of what photos are; seek: its weight.
         change: weight of how much is changed at all. attention: of how much of a picture is attended.
         read: weight of what an extractor, trained on photos, reads of a picture.
+        enough: share of the extractor's cross-entropy of new photos below which a picture is asked for no more: no car is as white
+            as a network likes it best.
         enlarged: times the side of a picture that D sees it at.
     """
 
@@ -111,10 +112,13 @@ class Domains:
     variant: Variant = VARIANTS["SDIT"]
     fake: float = 1.0
     latent: float = 4.0
+    rec: float = 3.0
     variety: float = 0.2
+    seek: float = 3.0
     change: float = 0.0
     attention: float = 0.5
     read: float = 0.0
+    enough: float = 0.0
     enlarged: float = 1.0
 
 
@@ -128,7 +132,7 @@ DOMAINS = {
     "art": Domains(
         "picture", "", "art160", "domain", VARIANTS["SDIT w/o Atten (L_LAT > 0)"], fake=0.3, latent=2.0, variety=0.1, change=0.5
     ),
-    "cars": Domains("car", "", "cars_by_colour128", "colour", fake=0.5, change=0.7, read=0.5),
+    "cars": Domains("car", "", "cars_by_colour128", "colour", fake=0.5, rec=8.0, seek=7.0, change=0.7, read=1.5, enough=0.3),
 }
 
 
@@ -164,8 +168,12 @@ class Labels(ABC):
         """Which of D_src's domains, (B, D), pictures belong to that show ``labels`` (B, K): 0 or 1."""
 
     @abstractmethod
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of D_cls (eq. 6.3, 6.4) for each picture, (B,)."""
+
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy of D_cls (eq. 6.3, 6.4)."""
+        """Their mean."""
+        return self.losses(logits, labels).mean()
 
 
 class Attributes(Labels):
@@ -204,9 +212,9 @@ class Attributes(Labels):
         """All with an attribute are one, all without it another."""
         return torch.cat([labels, 1 - labels], 1)
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Binary, and summed over the attributes, as they are not exclusive."""
-        return F.binary_cross_entropy_with_logits(logits.float(), labels, reduction="none").sum(1).mean()
+        return F.binary_cross_entropy_with_logits(logits.float(), labels, reduction="none").sum(1)
 
 
 class Classes(Labels):
@@ -227,8 +235,8 @@ class Classes(Labels):
     def domains(self, labels: Tensor) -> Tensor:
         return labels
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits.float(), labels)
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits.float(), labels, reduction="none")
 
 
 @dataclass(frozen=True)
@@ -338,7 +346,10 @@ class SDITTrainer(Trainer):
             "generator": Generator(**self.config),
             "critic": Discriminator(self.trunk, *counts, size=round(DOMAINS[domains].enlarged * size)),
         }
-        self.reader = self._reader().to(self.device) if DOMAINS[domains].read else None
+        self.reader, self.unread = None, 0.0
+        if DOMAINS[domains].read:
+            self.reader = self._reader().to(self.device)
+            self.unread = self._unread()
         if settings.compile:
             self.networks["generator"].compile()
         said = ".to_scale.", ".to_shift.", ".attention_norm."
@@ -355,6 +366,13 @@ class SDITTrainer(Trainer):
             return CarReader(self.settings.out.parent)
         known = attribute_names(read_rows(PACKS[0], self.settings.data))
         return AttributeReader(self.settings.out.parent, [known.index(name) for name in self.kind.names])
+
+    @torch.no_grad()
+    def _unread(self) -> float:
+        """The extractor's cross-entropy of photos that it has not learnt from."""
+        parts = zip(self.held_out.images.split(BATCH), self.held_out.labels.split(BATCH), strict=True)
+        losses = [self.kind.losses(self.reader(to_unit(a).to(self.device)), b.to(self.device)) for a, b in parts]
+        return float(torch.cat(losses).mean())
 
     def shipped(self) -> dict[str, str]:
         """SDIT's, of every variant."""
@@ -403,6 +421,10 @@ class SDITTrainer(Trainer):
         images = torch.where(mirrored, images.flip(3), images).contiguous(memory_format=torch.channels_last)
         return images, self.labels_of[chosen]
 
+    def _missing(self, logits: Tensor, wanted: Tensor) -> Tensor:
+        """What pictures lack of their labels: cross-entropies above what is enough."""
+        return F.relu(self.kind.losses(logits, wanted) - DOMAINS[self.domains].enough * self.unread).mean()
+
     def _train_generator(
         self, photos: Tensor, labels: Tensor, wanted: Tensor, latents: Tensor, real: list[Tensor]
     ) -> tuple[dict[str, Tensor], list[Tensor]]:
@@ -419,15 +441,15 @@ class SDITTrainer(Trainer):
             answers = self._answer(maps)
             losses = {
                 "gan": LAMBDA_GAN * _towards(answers["source"], self._asked(labels, wanted), 1.0),
-                "fake": which.fake * self.kind.loss(answers["labels"], wanted),
-                "rec": LAMBDA_REC * F.l1_loss(back, kept),
+                "fake": which.fake * self._missing(answers["labels"], wanted),
+                "rec": which.rec * F.l1_loss(back, kept),
             }
             apart = _pair_distances(maps) / _pair_distances(real).mean()
             if self.variant.latent_loss:
                 losses["latent"] = which.latent * unheard(answers["latent"], latents)
-                losses["variety"] = LAMBDA_VARIETY * F.relu(which.variety - apart).mean()
+                losses["variety"] = which.seek * F.relu(which.variety - apart).mean()
             if self.reader:
-                losses["read"] = which.read * self.kind.loss(self.reader(maps[-1]), wanted)
+                losses["read"] = which.read * self._missing(self.reader(maps[-1]), wanted)
             if which.change:
                 losses["change"] = which.change * answer["change"].float().abs().mean()
             if self.variant.attention:

@@ -1,19 +1,32 @@
-"""BEGAN's two losses from one backward pass, its balance, and the three networks it leaves."""
+"""BEGAN's auto-encoder alone, the generator that begins as its decoder, two losses from one backward pass, the balance, and the
+three networks it leaves."""
 
 import pytest
 import torch
 
 from studio.models.began import reproduction_error
-from studio.train.began import GAMMA, HALVE_AFTER, LAMBDA_K, LEAST_RATE, RATE, BEGANTrainer
+from studio.train import began
+from studio.train.began import ALONE_RATE, GAMMA, HALVE_AFTER, LAMBDA_K, LEAST_RATE, RATE, BEGANTrainer, tell_latents
 from studio.train.loop import unwrap
-from tests.train.small import assert_resumes, card_in, changed, shipped, snapshot, store_of
+from tests.train.small import assert_resumes, card_in, changed, go, shipped, snapshot, store_of
+
+ALONE = 8
 
 
 @pytest.fixture
-def trainer(small):
-    trainer = BEGANTrainer(small("began-16"), 16)
-    trainer.networks["balance"].module.k.fill_(0.3)
-    return trainer
+def young(small, monkeypatch):
+    """A trainer whose critic is alone for two steps."""
+    monkeypatch.setattr(began, "ALONE", ALONE)
+    monkeypatch.setattr(began, "TOLD", 256)
+    return BEGANTrainer(small("began-16"), 16)
+
+
+@pytest.fixture
+def trainer(young):
+    """One that has both players."""
+    young.images = ALONE + young.images_per_step
+    young.networks["balance"].module.k.fill_(0.3)
+    return young
 
 
 def draws(trainer):
@@ -59,18 +72,51 @@ def test_a_step_moves_both_players(trainer):
     assert all(changed(before[name], trainer, name) for name in ("generator", "critic", "balance"))
 
 
-@pytest.mark.parametrize(("images", "rate"), [(0, RATE), (HALVE_AFTER, RATE / 2), (100 * HALVE_AFTER, LEAST_RATE)])
+def test_the_critic_learns_alone_at_first(young):
+    before = {name: snapshot(young, name) for name in young.networks}
+    go(young, 2)
+    assert changed(before["critic"], young, "critic")
+    assert not changed(before["generator"], young, "generator") and not changed(before["balance"], young, "balance")
+
+
+def test_the_generator_begins_as_the_decoder(young):
+    go(young, 2)
+    decoder = young.ema["critic"].decoder.state_dict()
+    young._begin_generator()
+    for generator in (unwrap(young.networks["generator"]), young.ema["generator"]):
+        told = {name for name, tensor in generator.state_dict().items() if not torch.equal(tensor, decoder[name])}
+        assert told == {"project.layer.weight", "project.layer.bias"}
+
+
+def test_it_begins_once(young, monkeypatch):
+    begun = []
+    monkeypatch.setattr(young, "_begin_generator", lambda: begun.append(young.images))
+    go(young, 5)
+    assert begun == [ALONE]
+
+
+def test_latents_are_told_as_codes_are():
+    """What the layer makes of uniform latents has the mean and the covariance of what it made of the codes."""
+    torch.manual_seed(0)
+    codes = (torch.randn(500, 5) @ torch.randn(5, 5) + torch.randn(5)).double()
+    project = torch.nn.Linear(5, 7).double().requires_grad_(False)
+    wanted = project(codes)
+    tell_latents(project, codes)
+    assert torch.allclose(project.bias, wanted.mean(0))
+    assert torch.allclose(project.weight @ project.weight.T / 3, torch.cov(wanted.T))
+
+
+@pytest.mark.parametrize(("images", "rate"), [(0, ALONE_RATE), (ALONE, RATE), (HALVE_AFTER, RATE / 2), (100 * HALVE_AFTER, LEAST_RATE)])
 def test_the_rate_is_halved_and_never_below_the_least(trainer, images, rate):
     trainer.images = images
     trainer.schedule()
     assert {group["lr"] for optimiser in trainer.optimisers.values() for group in optimiser.param_groups} == {rate}
 
 
-def test_it_goes_on_where_it_stopped(trainer, small):
-    for _ in range(2):
-        trainer.step()
-        trainer.average()
-    assert_resumes(trainer, BEGANTrainer(small("began-16", seed=1), 16))
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_it_goes_on_where_it_stopped(young, small, steps):
+    go(young, steps)
+    assert_resumes(young, BEGANTrainer(small("began-16", seed=1), 16))
 
 
 def test_the_measures_see_what_the_shipped_generator_would_make(trainer):

@@ -269,6 +269,28 @@ def test_what_an_extractor_reads_counts_where_the_domains_say_so(make, monkeypat
     assert all(torch.equal(value, before[key]) for key, value in reader.state_dict().items())
 
 
+def test_a_picture_is_asked_for_no_more_of_a_colour_than_photos_have(make, monkeypatch):
+    """Each by itself, and only where the domains say so."""
+    trainer, wanted = make(), torch.eye(3)[:2]
+    trainer.unread = 0.6
+    logits = torch.tensor([[4.0, 0, 0], [1.0, 0, 0]])
+    sure, unsure = trainer.kind.losses(logits, wanted).tolist()
+    assert sure < 0.3 < unsure
+    for enough, missing in ((0.0, (sure + unsure) / 2), (0.5, (unsure - 0.3) / 2)):
+        monkeypatch.setitem(sdit.DOMAINS, "cars", replace(sdit.DOMAINS["cars"], enough=enough))
+        assert trainer._missing(logits, wanted).item() == pytest.approx(missing)
+
+
+def test_what_photos_have_is_measured_on_new_ones(make, monkeypatch):
+    monkeypatch.setitem(sdit.DOMAINS, "cars", replace(sdit.DOMAINS["cars"], read=1.0))
+    reader = stand_in_reader(3)
+    monkeypatch.setattr(SDITTrainer, "_reader", lambda self: reader)
+    trainer = make()
+    held_out = trainer.held_out
+    said = reader(sdit.to_unit(held_out.images))
+    assert trainer.unread == pytest.approx(torch.nn.functional.cross_entropy(said, held_out.labels.argmax(1)).item(), rel=1e-4)
+
+
 @pytest.mark.parametrize(("x", "y", "inside"), [(64, 66, "Eyeglasses"), (64, 96, "Mouth_Slightly_Open"), (64, 40, "Bangs")])
 def test_a_place_is_where_portraits_have_it(x, y, inside):
     found = {name: sdit.place_map(PLACES[name], 128)[y, x] for name in ("Eyeglasses", "Mouth_Slightly_Open", "Bangs")}
