@@ -90,13 +90,14 @@ class AutoEncoder(nn.Module):
         self.encoder = Encoder(width, resolution)
         self.decoder = Decoder(width, resolution)
 
-    def forward(self, image: Tensor, blur: float = 0.0) -> Tensor:
-        """``image`` (B, 3, R, R) in [-1, 1] -> its reproduction, of the same size, from a code that is moved at random by ``blur``
-        of its deviations in the batch."""
+    def forward(self, image: Tensor) -> Tensor:
+        """``image`` (B, 3, R, R) in [-1, 1] -> its reproduction, of the same size."""
+        return self.decoder(self.encoder(image))
+
+    def blurred(self, image: Tensor, blur: float) -> tuple[Tensor, Tensor]:
+        """As ``forward``, from codes moved by normal noise with a deviation of ``blur``; and the codes (B, 100) before that."""
         code = self.encoder(image)
-        if blur:
-            code = code + blur * code.detach().std(0) * torch.randn_like(code)
-        return self.decoder(code)
+        return self.decoder(code + blur * torch.randn_like(code)), code
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:

@@ -1,8 +1,8 @@
 """BEGAN on faces (Berthelot et al. 2017; IAN, section 4.1).
 
-From nothing, thirty thousand pictures, an hour of a core, had come to one face for all latents. So the critic learns to give photos
-back before there is a generator, which then begins as its decoder: latents are told as codes of photos are told, so that different
-faces are there before the game of eq. 4 begins.
+From nothing, thirty thousand pictures, an hour of a core, had come to one face for all latents. So the critic learns to give
+photos back before there is a generator, which then begins as its decoder: latents are told as codes of photos are told, so that
+different faces are there before the game of eq. 4 begins.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ LAMBDA_K = 0.02  # rate of the balance k; 0.001 in the paper (section 3.4), for 
 RATE, LEAST_RATE = 1e-4, 2e-5  # below 2e-5 it collapses
 HALVE_AFTER = 400_000  # images
 ALONE, ALONE_RATE = 104_000, 8e-4  # photos that the critic learns from before there is a generator, and its rate at first
-BLUR = 0.1  # deviations that codes are moved by meanwhile, as latents will lie between those of photos
+BLUR = 0.1  # deviation of what moves codes meanwhile, as latents will lie between those of photos
+LAMBDA_CODE = 1e-3  # of the codes' squares meanwhile; free, they grew to 1e5, where a step of a game is a leap
 TOLD = 4096  # photos whose codes tell what a latent stands for
 UNIFORM = 1 / math.sqrt(3)  # the deviation of latents
 WIDTHS = {64: 24, 128: 64}
@@ -47,6 +48,7 @@ class BEGANTrainer(FacesTrainer):
             name: torch.optim.Adam(self.networks[name].parameters(), RATE) for name in ("generator", "critic")
         }
         self.ready("generator", "critic")
+        self.networks["critic"].mark_forward_method("blurred")
         self.shown = self.latents(40)
 
     def latents(self, count: int) -> Tensor:
@@ -90,11 +92,12 @@ class BEGANTrainer(FacesTrainer):
 
     def _step_alone(self, real: Tensor) -> dict[str, Tensor]:
         """The critic alone, as an auto-encoder of photos."""
-        error = reproduction_error(real, self.networks["critic"](real, BLUR))
+        reproduced, code = self.networks["critic"].blurred(real, BLUR)
+        losses = {"real": reproduction_error(real, reproduced), "code": LAMBDA_CODE * code.float().square().mean()}
         self.optimisers["critic"].zero_grad()
-        self.fabric.backward(error)
+        self.fabric.backward(losses["real"] + losses["code"])
         self.optimisers["critic"].step()
-        return {"real": error.detach()}
+        return {name: loss.detach() for name, loss in losses.items()}
 
     @torch.no_grad()
     def _begin_generator(self) -> None:

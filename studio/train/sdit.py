@@ -100,8 +100,8 @@ class Domains:
         variety: how far apart mode seeking wants two pictures of a photo, as a share of what photos are; seek: its weight.
         change: weight of how much is changed at all. attention: of how much of a picture is attended.
         read: weight of what an extractor, trained on photos, reads of a picture.
-        enough: share of the extractor's cross-entropy of new photos below which a picture is asked for no more: no car is as white
-            as a network likes it best.
+        enough: share of the extractor's cross-entropy of new photos below which a picture is asked for no more: no car is as
+            white as a network likes it best.
         enlarged: times the side of a picture that D sees it at.
     """
 

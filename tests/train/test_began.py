@@ -106,7 +106,10 @@ def test_latents_are_told_as_codes_are():
     assert torch.allclose(project.weight @ project.weight.T / 3, torch.cov(wanted.T))
 
 
-@pytest.mark.parametrize(("images", "rate"), [(0, ALONE_RATE), (ALONE, RATE), (HALVE_AFTER, RATE / 2), (100 * HALVE_AFTER, LEAST_RATE)])
+RATES = (0, ALONE_RATE), (ALONE, RATE), (HALVE_AFTER, RATE / 2), (100 * HALVE_AFTER, LEAST_RATE)
+
+
+@pytest.mark.parametrize(("images", "rate"), RATES)
 def test_the_rate_is_halved_and_never_below_the_least(trainer, images, rate):
     trainer.images = images
     trainer.schedule()
