@@ -130,8 +130,8 @@ def _openvino_options(precision: str) -> dict[str, str]:
 
 
 def convert_openvino(module: nn.Module, example: Arrays):
-    """An OpenVINO model of ``module``, whose weights need no gradients, for the shapes of ``example`` (batch 1, static: 15 % faster
-    than dynamic ones)."""
+    """An OpenVINO model of ``module``, whose weights want no gradients, for the shapes of ``example`` (batch 1, static: 15 %
+    faster than dynamic ones)."""
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
