@@ -34,6 +34,8 @@ def small(packs, precise, monkeypatch, tmp_path):
         monkeypatch.setattr(kind.__init__, "__defaults__", width)
     monkeypatch.setitem(stylegan.CONFIGS, 64, {"resolution": 64, "latent": 104, "base": 64, "most": 16})
     monkeypatch.setitem(began.WIDTHS, 16, 3)
+    monkeypatch.setattr(began, "ALONE", 0)
+    monkeypatch.setattr(began, "TOLD", 256)
     for module in (gan, kgan):
         monkeypatch.setattr(module, "imagenet_trunk", lambda data: Trunk().eval())
     monkeypatch.setattr(stylegan, "imagenet_trunk", lambda data: Trunk((2, 128, 256, 512)).eval())

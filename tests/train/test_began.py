@@ -17,7 +17,6 @@ ALONE = 8
 def young(small, monkeypatch):
     """A trainer whose critic is alone for two steps."""
     monkeypatch.setattr(began, "ALONE", ALONE)
-    monkeypatch.setattr(began, "TOLD", 256)
     return BEGANTrainer(small("began-16"), 16)
 
 
