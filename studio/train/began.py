@@ -7,7 +7,6 @@ different faces are there before the game of eq. 4 begins.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from studio.models.began import LATENT, AutoEncoder, Decoder, reproduction_error
-from studio.train.gan import FacesTrainer
+from studio.train.gan import UNIFORM, FacesTrainer
 from studio.train.loop import Settings, tile, unwrap
 
 GAMMA = 0.5  # diversity ratio (eq. 4)
@@ -26,7 +25,6 @@ ALONE, ALONE_RATE = 48_000, 8e-4  # photos that the critic learns from before th
 BLUR = 0.1  # deviation of what moves codes meanwhile, as latents will lie between those of photos
 LAMBDA_CODE = 1e-3  # of the codes' squares meanwhile; free, they grew to 1e5, where a step of a game is a leap
 TOLD = 4096  # photos whose codes tell what a latent stands for
-UNIFORM = 1 / math.sqrt(3)  # the deviation of latents
 WIDTHS = {64: 24, 128: 64}
 
 

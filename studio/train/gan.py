@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from studio.train.export import write_checkpoint
 from studio.train.loop import Settings, Trainer, tile
 
 PACKS = ("faces128", "faces64")
+UNIFORM = 1 / math.sqrt(3)  # the deviation of latents of DCGAN and BEGAN, uniform in [-1, 1]; the flagship's are normal
 GPU_BATCHES = 2  # of a CPU's
 RENORMED = 4096  # samples that DCGAN's norms see before it is shipped
 MEASURED = 2000  # samples a measure takes while training

@@ -349,7 +349,7 @@ class SDITTrainer(Trainer):
         self.reader, self.unread = None, 0.0
         if DOMAINS[domains].read:
             self.reader = self._reader().to(self.device)
-            self.unread = self._unread()
+            self.unread = self._unread() if DOMAINS[domains].enough else 0.0
         if settings.compile:
             self.networks["generator"].compile()
         said = ".to_scale.", ".to_shift.", ".attention_norm."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -18,14 +17,13 @@ from studio.core.registry import build
 from studio.models import dcgan, stylegan
 from studio.train.augment import diff_augment
 from studio.train.critics import FeatureDiscriminator, imagenet_trunk
-from studio.train.gan import FacesTrainer, GANTrainer, logistic
+from studio.train.gan import UNIFORM, FacesTrainer, GANTrainer, logistic
 from studio.train.loop import Settings, tile, unwrap
 from studio.train.losses import perceptual_distance
 
 CONFIGS = {128: {"resolution": 128, "latent": 256, "base": 2048, "most": 512}}
 BASE = "dcgan-64"
 LAMBDA_PIXELS, LAMBDA_PERCEPTUAL, LAMBDA_STYLE, LAMBDA_DEPARTURES = 2.0, 2.0, 0.5, 0.5
-UNIFORM = 1 / math.sqrt(3)  # the deviation of DCGAN's latents, which are uniform in [-1, 1]; the flagship's are normal
 QUIET = 0.02  # length of what a residual convolution adds before it has learnt anything
 SETTLE = 4_000  # pictures after which what DCGAN knew may change too; before, critics that are new would undo it
 CAREFUL = 0.3  # of the generator's rate, for that part: there is no batch norm any more that would keep its maps in bounds
